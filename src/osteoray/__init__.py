@@ -1,0 +1,1 @@
+"""Hip bone mineral density from a plain X-ray, learned from quantitative CT."""

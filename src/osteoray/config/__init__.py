@@ -1,0 +1,1 @@
+"""What a run is asked to do: one typed model per section, and the cohort tables."""

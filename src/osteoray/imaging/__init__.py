@@ -1,0 +1,1 @@
+"""Images with their place in the world: volumes, radiographs, bone labels, units, resampling."""

@@ -1,0 +1,1 @@
+"""The file formats of the project; imported by scripts only."""

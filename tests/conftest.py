@@ -1,0 +1,29 @@
+"""Shapes and types are checked at run time in every test; absent shared data skips with a reason."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Test processes share two cores: one thread each. Set before numerical libraries load.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import pytest
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+install_import_hook(
+    [f"osteoray.{room}" for room in ("geometry", "imaging", "radiography", "registration", "projection")],
+    "beartype.beartype",
+)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real anatomy and scans, which is not part of the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real anatomy and scans at {SHARED_DATA}")
+    return SHARED_DATA
