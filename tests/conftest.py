@@ -16,7 +16,19 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 install_import_hook(
-    [f"osteoray.{room}" for room in ("geometry", "imaging", "radiography", "registration", "projection")],
+    [
+        f"osteoray.{room}"
+        for room in (
+            "geometry",
+            "imaging",
+            "radiography",
+            "registration",
+            "projection",
+            "ingest",
+            "calibration",
+            "statistics",
+        )
+    ],
     "beartype.beartype",
 )
 

@@ -42,7 +42,12 @@ def test_a_change_of_meaning_anywhere_below_changes_the_digest(project, name, ol
 
 @pytest.mark.parametrize(
     ("name", "old", "new"),
-    [("deep.py", "# why", "# why not"), ("deep.py", "One.", "Two."), ("deep.py", "Doc.", ""), ("direct.py", "\n\n", "\n")],
+    [
+        ("deep.py", "# why", "# why not"),
+        ("deep.py", "One.", "Two."),
+        ("deep.py", "Doc.", ""),
+        ("direct.py", "\n\n", "\n"),
+    ],
 )
 def test_comments_docstrings_and_spacing_mean_nothing(project, name, old, new):
     before, after = edit(project, name, old, new)

@@ -137,7 +137,7 @@ def read_cohort(patients_path: str | Path, xrays_path: str | Path) -> Cohort:
             problems.append(TableProblem(patient_id, "", "TAB-DUPLICATE", detail))
         elif row.errors:
             problems += [TableProblem(patient_id, "", "TAB-VALUE", error) for error in row.errors]
-        elif (reason := (row.values.get("exclude") or "").strip()):
+        elif reason := (row.values.get("exclude") or "").strip():
             problems.append(TableProblem(patient_id, "", "TAB-EXCLUDED", f"{row.place}: exclude: {reason}"))
         else:
             patients.append(patient)

@@ -26,7 +26,9 @@ REASONS: dict[str, Reason] = {
     "TAB-VALUE": Reason("A field of the patient's row cannot be used.", True, "Correct the field in patients.tsv."),
     "TAB-XRAY": Reason("A field of the X-ray's row cannot be used.", True, "Correct the row in xrays.tsv."),
     "TAB-PATH": Reason("A path in the tables does not exist.", True, "Correct the path, or copy the data there."),
-    "TAB-EXCLUDED": Reason("The cohort table excludes the patient.", True, "Clear the exclude field to use the patient."),
+    "TAB-EXCLUDED": Reason(
+        "The cohort table excludes the patient.", True, "Clear the exclude field to use the patient."
+    ),
     # CT and X-ray files.
     "ING-EMPTY": Reason("The CT folder holds no CT image.", True, "Export the CT series into the folder."),
     "ING-DICOM": Reason("A file is not readable DICOM.", True, "Export the series again."),
@@ -35,43 +37,79 @@ REASONS: dict[str, Reason] = {
     "ING-DUPLICATE": Reason("Slices lie twice at one position.", True, "Export one reconstruction only."),
     "ING-SPACING": Reason("Slice positions are not evenly spaced.", True, "Export the evenly reconstructed series."),
     "ING-TILT": Reason("The gantry was tilted and slices were not resampled.", True, "Reconstruct without tilt."),
-    "ING-RESCALE": Reason("Pixel values are not Hounsfield units.", True, "Export the original CT with its rescale tags."),
+    "ING-RESCALE": Reason(
+        "Pixel values are not Hounsfield units.", True, "Export the original CT with its rescale tags."
+    ),
     "ING-THICK": Reason("Slices are too thick to measure density.", True, "Reconstruct at 3 mm or thinner."),
     "ING-XRAY": Reason("The X-ray cannot be read.", True, "Export the radiograph again as DX or CR."),
-    "ING-GEOMETRY": Reason("Geometry of the X-ray is assumed, not recorded.", False, "Export with distance and pitch tags."),
-    "ING-SIDE": Reason("Marks of left and right contradict each other.", True, "Check the side, then correct the tags."),
-    "ING-CLASS": Reason("The X-ray's pixel values have no known relation to exposure.", True, "Export FOR PROCESSING images."),
+    "ING-GEOMETRY": Reason(
+        "Geometry of the X-ray is assumed, not recorded.", False, "Export with distance and pitch tags."
+    ),
+    "ING-SIDE": Reason(
+        "Marks of left and right contradict each other.", True, "Check the side, then correct the tags."
+    ),
+    "ING-CLASS": Reason(
+        "The X-ray's pixel values have no known relation to exposure.", True, "Export FOR PROCESSING images."
+    ),
+    "ING-DISPLAY": Reason("The X-ray is a processed display image.", False, "Export FOR PROCESSING images if you can."),
     # Calibration.
-    "CAL-PHANTOM": Reason("No calibration phantom was found in the CT.", True, "Scan with the phantom under the patient."),
-    "CAL-RODS": Reason("Too few rods of the phantom were found.", True, "Check that the phantom lies inside the field of view."),
-    "CAL-ORDER": Reason("The rods do not lie in the order of the phantom.", True, "Check the phantom's orientation and image flips."),
-    "CAL-R2": Reason("The calibration line does not fit the rods.", True, "Check for metal or air gaps beside the phantom."),
+    "CAL-PHANTOM": Reason(
+        "No calibration phantom was found in the CT.", True, "Scan with the phantom under the patient."
+    ),
+    "CAL-RODS": Reason(
+        "Too few rods of the phantom were found.", True, "Check that the phantom lies inside the field of view."
+    ),
+    "CAL-ORDER": Reason(
+        "The rods do not lie in the order of the phantom.", True, "Check the phantom's orientation and image flips."
+    ),
+    "CAL-R2": Reason(
+        "The calibration line does not fit the rods.", True, "Check for metal or air gaps beside the phantom."
+    ),
     "CAL-RESIDUAL": Reason("A rod lies off the calibration line.", False, "Look at the calibration picture."),
-    "CAL-SLOPE": Reason("The calibration slope is physically implausible.", True, "Check tube voltage and phantom type."),
+    "CAL-SLOPE": Reason(
+        "The calibration slope is physically implausible.", True, "Check tube voltage and phantom type."
+    ),
     "CAL-LENGTH": Reason("Too little of the phantom is visible.", True, "Scan the phantom over the whole hip."),
     "CAL-DRIFT": Reason("The calibration changes along the phantom.", False, "Look at the calibration picture."),
     # Segmentation and landmarks.
-    "SEG-MODEL": Reason("No patient had bone labels to learn segmentation from.", True, "List bone_labels for a few patients."),
+    "SEG-MODEL": Reason(
+        "No patient had bone labels to learn segmentation from.", True, "List bone_labels for a few patients."
+    ),
     "SEG-BONE": Reason("A bone was not found.", True, "Check the CT's coverage, or provide bone_labels."),
     "SEG-UNCERTAIN": Reason("The segmentation is uncertain.", False, "Look at the contours."),
-    "SEG-LANDMARK": Reason("Landmarks of the femur are undefined.", True, "Provide proximal_femur, or check the femur."),
-    "SEG-CROPPED": Reason("The femur ends too close below the lesser trochanter.", True, "Scan at least 3 cm further down."),
+    "SEG-LANDMARK": Reason(
+        "Landmarks of the femur are undefined.", True, "Provide proximal_femur, or check the femur."
+    ),
+    "SEG-CROPPED": Reason(
+        "The femur ends too close below the lesser trochanter.", True, "Scan at least 3 cm further down."
+    ),
     "SEG-METAL": Reason("There is metal in or near the femur.", True, "Use the other side."),
-    "QCT-RANGE": Reason("The areal density is outside any plausible range.", True, "Check calibration and segmentation."),
+    "QCT-RANGE": Reason(
+        "The areal density is outside any plausible range.", True, "Check calibration and segmentation."
+    ),
     # Registration.
     "REG-DISAGREE": Reason("Independent searches ended at different poses.", True, "Check X-ray, side and anatomy."),
-    "REG-WEAK": Reason("The projected bone matches the X-ray no better than chance.", True, "Check X-ray, side and anatomy."),
-    "REG-SPLIT": Reason("Two halves of the X-ray ask for different poses.", True, "Check the X-ray for motion or metal."),
+    "REG-WEAK": Reason(
+        "The projected bone matches the X-ray no better than chance.", True, "Check X-ray, side and anatomy."
+    ),
+    "REG-SPLIT": Reason(
+        "Two halves of the X-ray ask for different poses.", True, "Check the X-ray for motion or metal."
+    ),
     "REG-BOX": Reason("The pose lies at the edge of the search range.", True, "Check the geometry tags of the X-ray."),
-    "REG-FIELD": Reason("Too little of the bone lies inside the X-ray.", True, "Use an X-ray that shows the whole hip."),
+    "REG-FIELD": Reason(
+        "Too little of the bone lies inside the X-ray.", True, "Use an X-ray that shows the whole hip."
+    ),
     "REG-JOINT": Reason("The femoral head lies outside its socket.", True, "Check X-ray, side and segmentation."),
     "POSE-FLEXION": Reason("The femur is flexed, which changes areal density.", False, "Prefer a neutral X-ray."),
     "POSE-ABDUCTION": Reason("The femur is strongly ab- or adducted.", False, "Prefer a neutral X-ray."),
     "POSE-ROTATION": Reason("The femur is strongly rotated.", False, "Prefer a neutral X-ray."),
     # Halves and predictions.
-    "LAT-FIELD": Reason("The hip is not completely inside its half of the X-ray.", True, "Use an X-ray that shows the whole hip."),
+    "LAT-FIELD": Reason(
+        "The hip is not completely inside its half of the X-ray.", True, "Use an X-ray that shows the whole hip."
+    ),
     "BMD-EMPTY": Reason("The predicted map holds no bone.", True, "Look at the X-ray; it may not show a hip."),
     "BMD-AREA": Reason("The area of the predicted bone is implausible.", True, "Look at the predicted map."),
     "BMD-RANGE": Reason("The predicted density is outside any plausible range.", True, "Look at the predicted map."),
+    "BMD-INTERVAL": Reason("Too few other patients were measured to give an interval.", True, "Enrol more patients."),
     "BMD-SPREAD": Reason("The models of the folds disagree about this X-ray.", False, "Treat the value with care."),
 }

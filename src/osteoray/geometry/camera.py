@@ -97,9 +97,7 @@ class Camera:
         return directions / np.linalg.norm(directions, axis=-1, keepdims=True)
 
 
-def ap_camera_from_world(
-    isocentre_mm: Float[np.ndarray, "3"], source_isocentre_mm: float
-) -> Float[np.ndarray, "4 4"]:
+def ap_camera_from_world(isocentre_mm: Float[np.ndarray, "3"], source_isocentre_mm: float) -> Float[np.ndarray, "4 4"]:
     """Pose of an AP view whose central ray passes through a world point.
 
     Args:

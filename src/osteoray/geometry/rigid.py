@@ -24,9 +24,7 @@ def rotation_from_vector(rotation_rad: Float[np.ndarray, "3"]) -> Float[np.ndarr
 
 def vector_from_rotation(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
     """Rotation vector in radians of a rotation matrix, with angle in [0, pi]."""
-    skew = np.array(
-        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
-    )
+    skew = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
     sine, cosine = np.linalg.norm(skew) / 2, (np.trace(rotation) - 1) / 2
     angle_rad = np.arctan2(sine, cosine)
     if sine > 1e-9:

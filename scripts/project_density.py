@@ -1,0 +1,71 @@
+"""Project a patient's bone density onto each registered X-ray."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from osteoray.config.projection import ProjectionConfig
+from osteoray.geometry.camera import Camera
+from osteoray.imaging.bones import FEMUR, PELVIS, PROXIMAL_FEMUR, Side
+from osteoray.imaging.volume import Volume
+from osteoray.projection.density_maps import DensityMap, density_map, magnification
+from osteoray.store.arrays import write_arrays
+from osteoray.store.manifest import read_manifest, recording
+from osteoray.store.nifti import read_volume
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calibration", required=True, type=Path, help="manifest of calibration")
+    parser.add_argument("--segmentation", required=True, type=Path, help="manifest of segmentation")
+    parser.add_argument("--registration", required=True, type=Path, help="manifest of registration")
+    parser.add_argument("--config", required=True, help="projection section as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="manifest to write")
+    args = parser.parse_args()
+    config = ProjectionConfig.model_validate_json(args.config)
+    upstream = [read_manifest(path) for path in (args.calibration, args.segmentation, args.registration)]
+    calibration, segmentation, registration = upstream
+    with recording("projection", registration.patient_id, args.output, *upstream) as manifest:
+        if manifest.blocked_by:
+            return
+        qct = read_volume(calibration.file("qct"))
+        bones = read_volume(segmentation.file("bones")).array
+        proximal = read_volume(segmentation.file("proximal_femur")).array
+        manifest.facts["xrays"] = {}
+        for xray_id, facts in registration.facts["xrays"].items():
+            maps = project(qct, bones, proximal, facts, config)
+            path = manifest.path.parent / f"{xray_id}.npz"
+            write_arrays(path, maps)
+            manifest.add_file(xray_id, path)
+            manifest.facts["xrays"][xray_id] = {"maps": sorted(maps), "unit": "g/cm2", "shape": facts["shape"]}
+
+
+def project(
+    qct: Volume, bones: np.ndarray, proximal: np.ndarray, facts: dict, config: ProjectionConfig
+) -> dict[str, np.ndarray]:
+    """The maps of one X-ray by name."""
+    poses = {name: np.array(pose) for name, pose in facts["camera_from_world"].items()}
+    detector = Camera(np.array(facts["K"]), poses["pelvis"], tuple(facts["shape"]), tuple(facts["pitch_mm"]))
+
+    def cast(mask: np.ndarray, body: str) -> DensityMap:
+        options = {"supersample": config.supersample, "finest_pitch_mm": config.finest_pitch_mm}
+        return density_map(qct, mask, detector.at(poses[body]), **options)
+
+    bodies = [cast(np.isin(bones, PELVIS), "pelvis")]
+    maps = {}
+    for side in Side:
+        body = f"{side.value}_femur"
+        if body in poses:
+            bodies.append(cast(bones == FEMUR[side], body))
+            region = proximal == PROXIMAL_FEMUR[side]
+            if region.any():
+                maps[f"proximal_femur_{side.value}"] = cast(region, body).areal_g_cm2
+    bone = sum(part.areal_g_cm2 for part in bodies)
+    return {"bone": bone, **maps, "magnification": magnification(bodies, detector.sid_mm)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Register a patient's bones in each of the patient's X-rays."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from osteoray.config.registration import RegistrationConfig
+from osteoray.errors.unreadable import Withheld
+from osteoray.geometry.camera import Camera
+from osteoray.imaging.bones import FEMUR, PELVIS, Side
+from osteoray.imaging.radiograph import Radiograph
+from osteoray.imaging.volume import Volume
+from osteoray.radiography.shear_warp import render
+from osteoray.registration.bone_models import BoneModel, bone_model
+from osteoray.registration.femur_pose import femur_pose
+from osteoray.registration.parametrisation import unit_ranges
+from osteoray.registration.search import Effort
+from osteoray.registration.verdict import Limits, pose_findings
+from osteoray.registration.xray import FEMUR_NAME, Plan, Registration, register_xray, start_camera
+from osteoray.report.registration_picture import picture_camera, registration_picture
+from osteoray.store.atomic import writing
+from osteoray.store.manifest import Manifest, read_json, read_manifest, recording
+from osteoray.store.nifti import read_radiograph, read_volume
+
+
+OUTLINE_G_CM2 = 0.06
+"""Areal density of the smoothed model at which a bone's outline is drawn."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ingest", required=True, type=Path, help="manifest of ingest")
+    parser.add_argument("--calibration", required=True, type=Path, help="manifest of calibration")
+    parser.add_argument("--segmentation", required=True, type=Path, help="manifest of segmentation")
+    parser.add_argument("--config", required=True, help="registration section as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="manifest to write")
+    args = parser.parse_args()
+    config = RegistrationConfig.model_validate_json(args.config)
+    upstream = [read_manifest(path) for path in (args.ingest, args.calibration, args.segmentation)]
+    ingest, calibration, segmentation = upstream
+    with recording("registration", ingest.patient_id, args.output, *upstream) as manifest:
+        if manifest.blocked_by:
+            return
+        femurs = read_json(segmentation.file("femur"))
+        femurs = {side: femurs[side] for side in Side if side in femurs and not segmentation.withholds(side=side)}
+        qct, bones = read_volume(calibration.file("qct")), read_volume(segmentation.file("bones"))
+        models = build_models(qct, bones, femurs, config)
+        manifest.facts["xrays"] = {}
+        for number, (xray_id, facts) in enumerate(sorted(ingest.facts["xrays"].items())):
+            if not ingest.withholds(xray_id):
+                radiograph = read_radiograph(ingest.file(f"xray_{xray_id}"))
+                rng = np.random.default_rng([config.seed, number])
+                register_one(manifest, xray_id, radiograph, facts, models, femurs, config, rng)
+
+
+def build_models(qct: Volume, bones: Volume, femurs: dict, config: RegistrationConfig) -> dict[str, BoneModel]:
+    """Models of the pelvis and of the femurs whose landmarks are known."""
+    if not np.isin(bones.array, PELVIS).any():
+        raise Withheld("SEG-BONE", "no voxel of the pelvis is labelled")
+    bodies = {"pelvis": (PELVIS, None)}
+    for side, femur in femurs.items():
+        bodies[FEMUR_NAME[side]] = ((FEMUR[side],), np.array(femur["head_centre_mm"], float))
+    return {
+        name: bone_model(
+            qct,
+            bones,
+            labels,
+            config.voxel_mm,
+            centre_mm=centre_mm,
+            soft_tissue_mg_cm3=config.soft_tissue_mg_cm3,
+            dilation_voxels=config.dilation_voxels,
+        )
+        for name, (labels, centre_mm) in bodies.items()
+    }
+
+
+def register_one(
+    manifest: Manifest,
+    xray_id: str,
+    radiograph: Radiograph,
+    facts: dict,
+    models: dict[str, BoneModel],
+    femurs: dict,
+    config: RegistrationConfig,
+    rng: np.random.Generator,
+) -> None:
+    """Register one X-ray and record poses, scores, warnings and the picture."""
+    source_patient_mm = facts["source_patient_mm"] or facts["sid_mm"] - config.object_detector_mm
+    geometry = (facts["sid_mm"], tuple(facts["pitch_mm"]), tuple(facts["principal_point"]), tuple(facts["shape"]))
+    camera = start_camera(*geometry, source_patient_mm, models["pelvis"].centre_mm)
+    limits = Limits(**{name: getattr(config, name) for name in Limits.__dataclass_fields__})
+    result = register_xray(xray_id, radiograph, camera, models, plan(config), limits, rng)
+    manifest.findings += result.findings
+    if not result.placed:
+        return
+    entry = describe(result, camera)
+    for side, femur in femurs.items():
+        if FEMUR_NAME[side] in result.placed:
+            pose = result.placed[FEMUR_NAME[side]].camera_from_world
+            axes = [np.array(femur[name], float) for name in ("shaft_axis", "head_centre_mm", "neck_centre_mm")]
+            angles = femur_pose(pose, *axes, side)
+            entry["pose_deg"][side.value] = vars(angles)
+            manifest.findings += pose_findings(angles, limits, xray_id, side.value)
+    manifest.facts["xrays"][xray_id] = entry
+    path = manifest.path.with_suffix("") / f"{xray_id}.png"
+    draw(path, radiograph, camera, models, result)
+    manifest.add_file(f"outlines_{xray_id}", path)
+
+
+def plan(config: RegistrationConfig) -> Plan:
+    """The search as the configuration wants it."""
+    most, agreement_mm = config.most_searches, config.most_disagreement_mm
+    return Plan(
+        config.pixel_mm,
+        unit_ranges(config.rotation_range_deg, config.lateral_range_mm, config.depth_range_mm),
+        unit_ranges(config.femur_rotation_range_deg, config.femur_shift_range_mm, config.femur_depth_range_mm),
+        Effort(config.population, config.generations, most, agreement_mm),
+        Effort(config.population, config.femur_generations, most, agreement_mm),
+    )
+
+
+def describe(result: Registration, camera: Camera) -> dict:
+    """Poses and scores of the trusted bones as JSON values."""
+    scores = {name: result.quality[name] for name in result.placed}
+    return {
+        "K": camera.K.tolist(),
+        "shape": list(camera.shape),
+        "pitch_mm": list(camera.pitch_mm),
+        "camera_from_world": {name: bone.camera_from_world.tolist() for name, bone in result.placed.items()},
+        "similarity": {name: bone.correlation for name, bone in result.placed.items()},
+        "z": {name: score.z for name, score in scores.items()},
+        "agreement_mm": {name: score.agreement_mm for name, score in scores.items()},
+        "split_mm": {name: score.split_mm for name, score in scores.items()},
+        "field": {name: score.field for name, score in scores.items()},
+        "joint_shift_mm": {name: score.joint_shift_mm for name, score in scores.items() if name != "pelvis"},
+        "joint_depth_mm": {name: score.joint_depth_mm for name, score in scores.items() if name != "pelvis"},
+        "sd": {name: score.sd.tolist() for name, score in scores.items()},
+        "pose_deg": {},
+    }
+
+
+def draw(
+    path: Path, radiograph: Radiograph, camera: Camera, models: dict[str, BoneModel], result: Registration
+) -> None:
+    """Write the picture of the outlines."""
+    view = picture_camera(camera)
+    silhouettes = {
+        name: render(models[name].levels[-1], view.K, bone.camera_from_world[None], view.shape)[0] > OUTLINE_G_CM2
+        for name, bone in result.placed.items()
+    }
+    with writing(path) as temporary:
+        registration_picture(radiograph, silhouettes, view.shape).save(temporary, optimize=False)
+
+
+if __name__ == "__main__":
+    main()

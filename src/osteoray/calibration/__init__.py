@@ -1,0 +1,1 @@
+"""From Hounsfield units to hydroxyapatite density by the phantom in the scan."""

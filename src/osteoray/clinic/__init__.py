@@ -1,0 +1,1 @@
+"""What is handed over: index page, one PDF and JSON per patient, a spreadsheet."""

@@ -1,0 +1,53 @@
+"""Configuration of `calibration`: the phantom in the CT and the gates on its line."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from osteoray.config.section import Section
+
+
+class CalibrationConfig(Section):
+    """From HU to mg/cm³ hydroxyapatite by the phantom under the patient."""
+
+    phantom: str = Field("b_mas200", pattern=r"^[a-z0-9_]+$")
+    """Name of the phantom's table in resources/phantoms."""
+
+    min_likeness: float = Field(0.75, ge=0, le=1)
+    """Smallest correlation between the phantom's pattern and the CT at which the phantom counts as found."""
+
+    core_fraction: float = Field(0.55, gt=0, le=0.7)
+    """Part of a rod's radius that is averaged, so that its blurred rim is left out."""
+
+    end_margin_mm: float = Field(10.0, ge=0, le=50)
+    """Length left out at each end of the phantom; mm."""
+
+    min_length_mm: float = Field(40.0, ge=20, le=300)
+    """Shortest usable length of the phantom; mm."""
+
+    min_levels: int = Field(4, ge=3, le=6)
+    """Fewest density levels that must be usable, the slab itself included."""
+
+    min_r2: float = Field(0.995, gt=0, lt=1)
+    """Smallest coefficient of determination of the line."""
+
+    max_residual_mg_cm3: float = Field(10.0, gt=0)
+    """Largest distance of a rod from the line; mg/cm³."""
+
+    review_r2: float = Field(0.999, gt=0, lt=1)
+    """Coefficient of determination below which the line carries a warning."""
+
+    review_residual_mg_cm3: float = Field(5.0, gt=0)
+    """Distance of a rod from the line above which the line carries a warning; mg/cm³."""
+
+    slope_range_mg_cm3_per_hu: tuple[float, float] = (0.45, 1.1)
+    """Physically plausible slopes; mg/cm³ per HU."""
+
+    max_intercept_mg_cm3: float = Field(30.0, gt=0)
+    """Largest density of water (0 HU), up or down; mg/cm³."""
+
+    max_slope_drift: float = Field(0.02, gt=0)
+    """Change of slope along the phantom that carries a warning, as a fraction."""
+
+    max_offset_drift_mg_cm3: float = Field(5.0, gt=0)
+    """Change of intercept along the phantom that carries a warning; mg/cm³."""

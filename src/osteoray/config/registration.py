@@ -1,0 +1,64 @@
+"""Configuration of 2D-3D registration."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from osteoray.config.section import Section
+
+
+class RegistrationConfig(Section):
+    """How bones of the CT are found in an X-ray, and when the result is trusted."""
+
+    seed: int = Field(20240, ge=0)
+    """Seed of every random choice."""
+    soft_tissue_mg_cm3: float = Field(40.0, ge=0, le=150)
+    """Density subtracted from the QCT before projection: bone shows by its contrast to muscle, mg/cm³ HA."""
+    dilation_voxels: int = Field(1, ge=0, le=3)
+    """Voxels by which a bone's mask grows; a mask that is too small costs accuracy, one too large nothing."""
+    voxel_mm: tuple[float, float, float] = (3.0, 2.0, 1.5)
+    """Voxel size of the bone models, coarse to fine, mm."""
+    pixel_mm: tuple[float, float, float] = (3.4, 2.0, 1.7)
+    """Pixel size of the X-ray at the detector at each level, mm."""
+    object_detector_mm: float = Field(150.0, ge=0, le=600)
+    """Distance from mid-patient to detector where the X-ray does not tell, mm."""
+    population: int = Field(24, ge=8, le=200)
+    """Poses per generation of a search."""
+    generations: int = Field(25, ge=5, le=300)
+    """Most generations of one search for the pelvis."""
+    femur_generations: int = Field(15, ge=5, le=300)
+    """Most generations of one search for a femur."""
+    most_searches: int = Field(6, ge=2, le=30)
+    """Searches after which disagreement is accepted as failure."""
+    rotation_range_deg: float = Field(20.0, gt=0, le=60)
+    """Half width of the pelvis search about each axis, degrees."""
+    lateral_range_mm: float = Field(80.0, gt=0, le=200)
+    """Half width of the pelvis search across the beam, mm."""
+    depth_range_mm: float = Field(100.0, gt=0, le=300)
+    """Half width of the pelvis search along the beam, mm."""
+    femur_rotation_range_deg: float = Field(30.0, gt=0, le=90)
+    """Half width of the search of a femur's rotation relative to the pelvis, about each axis, degrees."""
+    femur_shift_range_mm: float = Field(6.0, gt=0, le=30)
+    """Half width of the search of the femoral head's place relative to the pelvis across the beam, mm."""
+    femur_depth_range_mm: float = Field(6.0, gt=0, le=100)
+    """Half width of the search of the femoral head's place relative to the pelvis along the beam, mm."""
+    most_disagreement_mm: float = Field(4.0, gt=0)
+    """Mean distance between the bones at two independent search results that counts as agreement, mm."""
+    least_z: float = Field(4.5)
+    """Least similarity of the pelvis, in standard deviations above that of random poses."""
+    least_femur_z: float = Field(3.5)
+    """The same for a femur, which is a smaller part of the picture."""
+    most_split_mm: float = Field(3.0, gt=0)
+    """Largest distance between the image of the bone fitted to either half of the image rows, mm at the bone."""
+    least_field: float = Field(0.8, ge=0, le=1)
+    """Least fraction of the bone within 120 mm of its centre that must project into the X-ray."""
+    most_joint_shift_mm: float = Field(6.0, gt=0)
+    """Largest shift of the femoral head from its place in the pelvis across the beam, mm."""
+    most_joint_depth_mm: float = Field(10.0, gt=0)
+    """Largest shift of the femoral head from its place in the pelvis along the beam, which is poorly seen, mm."""
+    most_flexion_deg: float = Field(12.0, gt=0)
+    """Flexion or extension of the femur relative to the detector beyond which a warning is given, degrees."""
+    most_abduction_deg: float = Field(15.0, gt=0)
+    """Abduction or adduction of the femur relative to the image rows beyond which a warning is given, degrees."""
+    rotation_deg: tuple[float, float] = (-25.0, 20.0)
+    """Range without a warning of the rotation that tilts the neck out of the detector plane, internal positive, degrees."""

@@ -1,0 +1,1 @@
+"""From density to bone mineral density: of the QCT, and of a predicted map."""

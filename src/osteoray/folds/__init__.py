@@ -1,0 +1,1 @@
+"""Patient-wise folds that never move when patients are added."""

@@ -1,0 +1,156 @@
+"""The CT images of a folder, by their headers alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from pydicom import Dataset
+
+from osteoray.errors.unreadable import UnreadableInput
+from osteoray.ingest.dicom import has_preamble, number, numbers, open_dicom, spoken_name, text, texts
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+OTHER_OBJECTS = {
+    "1.2.840.10008.5.1.4.1.1.2.1": "enhanced CT",
+    "1.2.840.10008.5.1.4.1.1.2.2": "legacy converted enhanced CT",
+    "1.2.840.10008.5.1.4.1.1.7": "secondary capture",
+    "1.2.840.10008.5.1.4.1.1.88.67": "dose report",
+    "1.2.840.10008.1.3.10": "DICOMDIR",
+}
+HEADER = (
+    "SOPClassUID", "ImageType", "SeriesInstanceUID", "SeriesNumber", "ImageOrientationPatient",
+    "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SliceThickness", "ConvolutionKernel",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "LossyImageCompression",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class CtSlice:
+    """What the header of one CT image says.
+
+    Attributes:
+        path: the file.
+        name: how messages call it.
+        series: SeriesInstanceUID; never written anywhere.
+        series_number: the number within the study, or empty.
+        image_type: values of ImageType, upper case.
+        orientation: unit directions of the columns' index i (first row) and of the rows' index j (second), LPS.
+        position_mm: LPS position of the first pixel's centre.
+        spacing_mm: distance between rows, and between columns.
+        shape: rows and columns.
+        thickness_mm: nominal thickness; None if not recorded.
+        kernel: reconstruction kernel.
+        slope: HU per stored unit; None if not recorded.
+        intercept: HU of the stored value 0; None if not recorded.
+        rescale_type: unit after rescaling; empty if not recorded.
+        is_lossy: whether compression lost values.
+    """
+
+    path: Path
+    name: str
+    series: str
+    series_number: str
+    image_type: tuple[str, ...]
+    orientation: Float[np.ndarray, "2 3"]
+    position_mm: Float[np.ndarray, 3]
+    spacing_mm: tuple[float, float]
+    shape: tuple[int, int]
+    thickness_mm: float | None
+    kernel: str
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+    is_lossy: bool
+
+
+def read_slices(folder: Path) -> tuple[list[CtSlice], Counter[str]]:
+    """Headers of every CT image below a folder, and a count of what else lies there.
+
+    Hidden files and files that do not claim to be DICOM are counted, not read.
+
+    Raises:
+        UnreadableInput: a file that claims to be DICOM cannot be read, or a CT image lacks its geometry.
+    """
+    slices, others = [], Counter[str]()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = spoken_name(path, folder)
+        if path.name.startswith("."):
+            others["hidden file"] += 1
+        elif not has_preamble(path):
+            if path.suffix.lower() in (".dcm", ".ima"):
+                raise UnreadableInput(
+                    name, "file", "DICOM with its preamble", f"{path.stat().st_size} bytes without", "ING-DICOM"
+                )
+            others["other file"] += 1
+        else:
+            dataset = open_dicom(path, name, "ING-DICOM", HEADER)
+            kind = sop_class(dataset, name, "ING-DICOM")
+            if kind == CT_IMAGE:
+                slices.append(parse_slice(dataset, path, name))
+            else:
+                others[OTHER_OBJECTS.get(kind, "other DICOM object")] += 1
+    return slices, others
+
+
+def sop_class(dataset: Dataset, name: str, code: str) -> str:
+    """The kind of object, by the data set or else by the file's own header.
+
+    Raises:
+        UnreadableInput: neither says it.
+    """
+    uid = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
+    if not uid:
+        raise UnreadableInput(name, "SOPClassUID (0008,0016)", "the kind of object", "nothing", code)
+    return uid
+
+
+def parse_slice(dataset: Dataset, path: Path, name: str) -> CtSlice:
+    """The header of a CT image as numbers.
+
+    Raises:
+        UnreadableInput: an element of the geometry is absent or malformed.
+    """
+
+    def required(keyword: str, count: int) -> tuple[float, ...]:
+        values = numbers(dataset, keyword, count, name, "ING-DICOM")
+        if values is None:
+            raise UnreadableInput(name, keyword, f"{count} number(s)", "nothing", "ING-DICOM")
+        return values
+
+    rows, columns = (int(required(keyword, 1)[0]) for keyword in ("Rows", "Columns"))
+    row_mm, column_mm = required("PixelSpacing", 2)
+    if min(row_mm, column_mm) <= 0 or min(rows, columns) < 1:
+        raise UnreadableInput(
+            name, "PixelSpacing (0028,0030)", "two positive lengths in mm", [row_mm, column_mm], "ING-DICOM"
+        )
+    orientation = np.array(required("ImageOrientationPatient", 6)).reshape(2, 3)
+    if np.abs(orientation @ orientation.T - np.eye(2)).max() > 1e-2:
+        raise UnreadableInput(
+            name,
+            "ImageOrientationPatient (0020,0037)",
+            "two orthogonal unit vectors",
+            orientation.ravel().tolist(),
+            "ING-DICOM",
+        )
+    thickness = numbers(dataset, "SliceThickness", 1, name, "ING-DICOM")
+    return CtSlice(
+        path=path,
+        name=name,
+        series=text(dataset, "SeriesInstanceUID"),
+        series_number=text(dataset, "SeriesNumber"),
+        image_type=tuple(value.upper() for value in texts(dataset, "ImageType")),
+        orientation=orientation / np.linalg.norm(orientation, axis=1, keepdims=True),
+        position_mm=np.array(required("ImagePositionPatient", 3)),
+        spacing_mm=(row_mm, column_mm),
+        shape=(rows, columns),
+        thickness_mm=thickness[0] if thickness and thickness[0] > 0 else None,
+        kernel=text(dataset, "ConvolutionKernel"),
+        slope=number(dataset, "RescaleSlope", name, "ING-RESCALE"),
+        intercept=number(dataset, "RescaleIntercept", name, "ING-RESCALE"),
+        rescale_type=text(dataset, "RescaleType"),
+        is_lossy=text(dataset, "LossyImageCompression") == "01",
+    )

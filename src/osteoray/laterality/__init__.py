@@ -1,0 +1,1 @@
+"""Half X-rays: midline, left and right, orientation, size."""

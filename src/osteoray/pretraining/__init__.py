@@ -1,0 +1,1 @@
+"""The zoo: one module per pretraining task of the encoder."""

@@ -1,0 +1,1 @@
+"""Bone-wise areal density maps at a registered pose."""

@@ -1,0 +1,199 @@
+"""Verdict on a registration without ground truth: scores that carry their own scale, and what is physically possible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from osteoray.errors.verdict import Finding
+from osteoray.geometry.affines import apply_affine
+from osteoray.geometry.camera import Camera
+from osteoray.geometry.rigid import invert_rigid
+from osteoray.radiography.shear_warp import gradient_correlations
+from osteoray.registration.articulated import PELVIS, Placed, Scene, bone_target
+from osteoray.registration.bone_models import BoneModel
+from osteoray.registration.femur_pose import FemurPose
+from osteoray.registration.parametrisation import DEPTH_MM_PER_UNIT, ROTATION_RAD_PER_UNIT, mean_image_distance_mm
+from osteoray.registration.search import linearised
+from osteoray.registration.targets import gradient_target
+
+RANDOM_POSES = 128
+STRIP_MM = 27.0
+"""Height at the detector of the strips into which the X-ray is split."""
+NOISE_AREA_MM2 = 170.0
+"""Area at the detector over which the misfit (soft tissue, not quantum noise) is one independent sample; estimated on
+simulations, not fitted."""
+EDGE = 0.98
+"""Distance from the middle of the search box, in half widths, at which a pose counts as lying on its edge."""
+FIELD_RADIUS_MM = 120.0
+"""Only the bone this near to its centre has to be in the X-ray: wings of the ilium and shafts may be cut off."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of the scores; see `RegistrationConfig` for meaning and units."""
+
+    most_disagreement_mm: float
+    least_z: float
+    least_femur_z: float
+    most_split_mm: float
+    least_field: float
+    most_joint_shift_mm: float
+    most_joint_depth_mm: float
+    most_flexion_deg: float
+    most_abduction_deg: float
+    rotation_deg: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """Scores of a placed bone.
+
+    Attributes:
+        agreement_mm: distance between the bone at the two best independent searches.
+        z: similarity in standard deviations above that of random poses in the search box of the pelvis.
+        split_mm: mean distance, at the bone, between its images fitted to the even and to the odd strips of rows.
+        edge: largest distance from the middle of the search box, in half widths.
+        field: fraction of the bone near its centre that projects into the X-ray.
+        sd: predicted standard deviations: rotations about image right, down and beam (degrees), place across and down
+            the image, and depth (mm). Noise only; a wrong geometry of the X-ray is not in it.
+        joint_shift_mm: shift of the femoral head across the beam from its place in the pelvis; 0 for the pelvis.
+        joint_depth_mm: the same along the beam.
+    """
+
+    agreement_mm: float
+    z: float
+    split_mm: float
+    edge: float
+    field: float
+    sd: Float[np.ndarray, "6"]
+    joint_shift_mm: float
+    joint_depth_mm: float
+
+
+def quality(
+    scene: Scene,
+    name: str,
+    placed: dict[str, Placed],
+    chance_ranges: Float[np.ndarray, "6"],
+    rng: np.random.Generator,
+) -> Quality:
+    """Score a placed bone.
+
+    Args:
+        scene: X-ray and models.
+        name: which bone.
+        placed: all placed bones.
+        chance_ranges: half widths in units of the box of the random poses.
+        rng: draws them.
+    """
+    bone, model = placed[name], scene.models[name]
+    shift_mm, depth_mm = joint_shift_mm(placed[PELVIS], bone, model.centre_mm)
+    level = len(scene.levels) - 1
+    camera = scene.levels[level].camera
+    target = bone_target(scene, level, name, bone.camera_from_world[None], placed)
+    jacobian, residual = linearised(model.levels[level], target, bone.space, bone.units)
+    pixels = 2 * np.count_nonzero(target.weights)
+    noise = float((residual**2).sum()) / pixels * NOISE_AREA_MM2 / float(np.prod(camera.pitch_mm))
+    flat = jacobian.reshape(6, -1).astype(float)
+    variance = noise * np.diag(np.linalg.pinv(flat @ flat.T))
+    scale = np.array([np.degrees(ROTATION_RAD_PER_UNIT)] * 3 + [1.0, 1.0, DEPTH_MM_PER_UNIT])
+    return Quality(
+        agreement_mm=bone.agreement_mm,
+        z=_above_chance(scene, name, placed, chance_ranges, rng),
+        split_mm=_split_mm(bone, model.landmarks_mm, jacobian, residual, camera.pitch_mm[0]),
+        edge=float(np.abs(bone.units / bone.ranges).max()),
+        field=_field(camera.at(bone.camera_from_world), model),
+        sd=np.sqrt(variance) * scale,
+        joint_shift_mm=shift_mm,
+        joint_depth_mm=depth_mm,
+    )
+
+
+def joint_shift_mm(pelvis: Placed, femur: Placed, head_centre_mm: Float[np.ndarray, "3"]) -> tuple[float, float]:
+    """Shift of the femoral head from its socket across the beam and along it, in mm."""
+    socket = apply_affine(pelvis.camera_from_world, head_centre_mm)
+    head = apply_affine(femur.camera_from_world, head_centre_mm)
+    across = (head[:2] / head[2] - socket[:2] / socket[2]) * socket[2]
+    return float(np.linalg.norm(across)), float(head[2] - socket[2])
+
+
+def _above_chance(
+    scene: Scene, name: str, placed: dict[str, Placed], ranges: Float[np.ndarray, "6"], rng: np.random.Generator
+) -> float:
+    """z-score of the similarity at the coarsest level against random poses."""
+    bone = placed[name]
+    target = gradient_target(scene.levels[0])
+    units = np.vstack([bone.units[None], rng.uniform(-1, 1, (RANDOM_POSES, 6)) * ranges])
+    correlation = gradient_correlations(scene.models[name].levels[0], target, bone.space.poses(units))
+    return float((correlation[0] - correlation[1:].mean()) / max(correlation[1:].std(), 1e-9))
+
+
+def _field(camera: Camera, model: BoneModel) -> float:
+    """Fraction of the landmarks near the centre that project into the X-ray."""
+    near = np.linalg.norm(model.landmarks_mm - model.centre_mm, axis=1) < FIELD_RADIUS_MM
+    pixels = camera.project(model.landmarks_mm[near])
+    return float(((pixels >= -0.5) & (pixels <= np.array(camera.shape) - 0.5)).all(axis=1).mean())
+
+
+def _split_mm(
+    bone: Placed,
+    landmarks_mm: Float[np.ndarray, "points 3"],
+    jacobian: Float[np.ndarray, "6 2 rows columns"],
+    residual: Float[np.ndarray, "2 rows columns"],
+    pitch_mm: float,
+) -> float:
+    """Distance between the poses that even and odd strips of image rows ask for, by one Gauss-Newton step each."""
+    strip = (np.arange(residual.shape[1]) * pitch_mm / STRIP_MM).astype(int) % 2
+    units = []
+    for half in range(2):
+        flat = jacobian[:, :, strip == half].reshape(6, -1).astype(float)
+        step = np.linalg.pinv(flat @ flat.T) @ (flat @ residual[:, strip == half].ravel())
+        units.append(bone.units + step)
+    poses = bone.space.poses(np.array(units))
+    return mean_image_distance_mm(poses[0], poses[1], landmarks_mm)
+
+
+def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -> list[Finding]:
+    """Reasons against a placed bone; empty if it can be trusted.
+
+    Args:
+        quality: its scores.
+        limits: their limits.
+        xray_id: the X-ray.
+        side: the femur's side; None for the pelvis, which withholds the X-ray.
+    """
+    least_z = limits.least_z if side is None else limits.least_femur_z
+    tests = [
+        ("REG-DISAGREE", quality.agreement_mm > limits.most_disagreement_mm,
+         f"searches differ by {quality.agreement_mm:.1f} mm, limit {limits.most_disagreement_mm:g} mm"),
+        ("REG-WEAK", quality.z < least_z,
+         f"similarity {quality.z:.1f} sd above chance, limit {least_z:g}"),
+        ("REG-SPLIT", quality.split_mm > limits.most_split_mm,
+         f"strips of rows differ by {quality.split_mm:.1f} mm, limit {limits.most_split_mm:g} mm"),
+        ("REG-BOX", quality.edge > EDGE,
+         f"pose {quality.edge:.2f} half widths from the start, limit {EDGE:g}"),
+        ("REG-FIELD", quality.field < limits.least_field,
+         f"{100 * quality.field:.0f} % of the bone in the X-ray, limit {100 * limits.least_field:.0f} %"),
+        ("REG-JOINT", quality.joint_shift_mm > limits.most_joint_shift_mm
+         or abs(quality.joint_depth_mm) > limits.most_joint_depth_mm,
+         f"head {quality.joint_shift_mm:.1f} mm off across and {quality.joint_depth_mm:+.1f} mm along the beam, "
+         f"limits {limits.most_joint_shift_mm:g} and {limits.most_joint_depth_mm:g} mm"),
+    ]  # fmt: skip
+    return [Finding(code, detail, xray_id, side) for code, failed, detail in tests if failed]
+
+
+def pose_findings(pose: FemurPose, limits: Limits, xray_id: str, side: str) -> list[Finding]:
+    """Warnings about a femur's pose, which changes what a projection shows."""
+    low, high = limits.rotation_deg
+    tests = [
+        ("POSE-FLEXION", abs(pose.flexion) > limits.most_flexion_deg,
+         f"flexion {pose.flexion:+.0f}°, limit ±{limits.most_flexion_deg:g}°"),
+        ("POSE-ABDUCTION", abs(pose.abduction) > limits.most_abduction_deg,
+         f"abduction {pose.abduction:+.0f}°, limit ±{limits.most_abduction_deg:g}°"),
+        ("POSE-ROTATION", not low <= pose.rotation <= high,
+         f"rotation {pose.rotation:+.0f}°, limits {low:g}° to {high:g}°"),
+    ]  # fmt: skip
+    return [Finding(code, detail, xray_id, side) for code, failed, detail in tests if failed]

@@ -1,0 +1,117 @@
+"""Registration of one X-ray: all bones placed, scored and judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from osteoray.errors.verdict import Finding, Verdict
+from osteoray.geometry.camera import Camera, ap_camera_from_world
+from osteoray.imaging.bones import Side
+from osteoray.imaging.radiograph import Radiograph
+from osteoray.registration.articulated import PELVIS, Placed, place_femur, place_pelvis, scene, sweep
+from osteoray.registration.bone_models import BoneModel
+from osteoray.registration.search import Effort
+from osteoray.registration.verdict import Limits, Quality, findings, quality
+
+FEMUR_NAME = {Side.LEFT: "left_femur", Side.RIGHT: "right_femur"}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How to search; see `RegistrationConfig` for meaning and units.
+
+    Attributes:
+        pixel_mm: pixel size at the detector of each level.
+        pelvis_ranges: half widths of the pelvis search, in units of `PoseSpace`.
+        femur_ranges: half widths of a femur's search, relative to the pelvis.
+        pelvis_effort: what a pelvis search may cost.
+        femur_effort: what a femur search may cost.
+    """
+
+    pixel_mm: tuple[float, ...]
+    pelvis_ranges: Float[np.ndarray, "6"]
+    femur_ranges: Float[np.ndarray, "6"]
+    pelvis_effort: Effort
+    femur_effort: Effort
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """The trusted bones of an X-ray.
+
+    Attributes:
+        placed: bones by name; empty if the pelvis is not trusted.
+        quality: scores of every bone that was looked for.
+        findings: reasons against bones.
+    """
+
+    placed: dict[str, Placed]
+    quality: dict[str, Quality]
+    findings: list[Finding]
+
+
+def start_camera(
+    sid_mm: float,
+    pitch_mm: tuple[float, float],
+    principal_point: tuple[float, float],
+    shape: tuple[int, int],
+    source_patient_mm: float,
+    pelvis_centre_mm: Float[np.ndarray, "3"],
+) -> Camera:
+    """AP camera whose ray through the middle of the detector meets the centre of the pelvis.
+
+    Args:
+        sid_mm: source to image distance.
+        pitch_mm: pixel size along rows and columns at the detector.
+        principal_point: (row, column) of the foot of the perpendicular from the focus.
+        shape: rows and columns.
+        source_patient_mm: distance from the focus to mid-patient.
+        pelvis_centre_mm: LPS position.
+    """
+    camera = Camera.from_geometry(sid_mm, pitch_mm, principal_point, shape, np.eye(4))
+    pose = ap_camera_from_world(pelvis_centre_mm, source_patient_mm)
+    middle = np.linalg.inv(camera.K) @ np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2, 1.0])
+    pose[:2, 3] += middle[:2] * source_patient_mm
+    return camera.at(pose)
+
+
+def register_xray(
+    xray_id: str,
+    radiograph: Radiograph,
+    camera: Camera,
+    models: dict[str, BoneModel],
+    plan: Plan,
+    limits: Limits,
+    rng: np.random.Generator,
+) -> Registration:
+    """Find pelvis and femurs in an X-ray.
+
+    Args:
+        xray_id: named in the findings.
+        radiograph: log attenuation.
+        camera: its geometry, at the pose from which the search starts.
+        models: "pelvis", "left_femur", "right_femur"; a femur may be absent.
+        plan: how to search.
+        limits: when to trust.
+        rng: seeds everything random.
+    """
+    view = scene(radiograph, camera, models, plan.pixel_mm)
+    pelvis = place_pelvis(view, camera.camera_from_world, plan.pelvis_ranges, plan.pelvis_effort, rng)
+    placed = {PELVIS: pelvis}
+    scores = {PELVIS: quality(view, PELVIS, placed, plan.pelvis_ranges, rng)}
+    against = findings(scores[PELVIS], limits, xray_id, None)
+    if against:
+        return Registration({}, scores, against)
+    for name in FEMUR_NAME.values():
+        if name in models:
+            placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
+    placed = sweep(view, placed)
+    for side, name in FEMUR_NAME.items():
+        if name in models:
+            scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng)
+            against += findings(scores[name], limits, xray_id, side.value)
+    lost = {FEMUR_NAME[Side(f.side)] for f in against if f.verdict is Verdict.WITHHELD}
+    return Registration({name: bone for name, bone in placed.items() if name not in lost}, scores, against)

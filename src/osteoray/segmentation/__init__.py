@@ -1,0 +1,1 @@
+"""Bones, femur landmarks and the proximal-femur region from CT."""

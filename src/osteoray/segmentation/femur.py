@@ -1,0 +1,176 @@
+"""Landmarks and axes of a femur, found on its mask (the frame of Uemura 2022, corrected for flexion)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from osteoray.errors.unreadable import Withheld
+from osteoray.imaging.bones import Side
+from osteoray.imaging.volume import Volume
+from osteoray.segmentation.neck import Neck, find_neck
+from osteoray.segmentation.shaft import Axis, lower_end_mm, refine_shaft, rough_shaft
+from osteoray.segmentation.sphere import Sphere, fit_head
+from osteoray.segmentation.surface import BoneSurface
+from osteoray.segmentation.trochanter import LesserTrochanter, find_lesser_trochanter
+
+HEAD_RADIUS_MM = (17.0, 32.0)
+NECK_SHAFT_ANGLE_DEG = (105.0, 155.0)
+HEAD_TO_NECK_MM = (8.0, 60.0)
+MAX_HEAD_RESIDUAL_MM = 1.2
+MIN_HEAD_COVERAGE = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class FemurGeometry:
+    """Where a femur is and how it is turned, LPS millimetres.
+
+    Attributes:
+        side: side of the patient.
+        head: sphere of the head.
+        neck: axis and waist of the neck.
+        shaft: axis of the shaft; its point lies `LesserTrochanter.lower_edge_mm` deep.
+        lesser_trochanter: the bump.
+        shaft_below_mm: length of complete femur below the lesser trochanter's lower edge.
+    """
+
+    side: Side
+    head: Sphere
+    neck: Neck
+    shaft: Axis
+    lesser_trochanter: LesserTrochanter
+    shaft_below_mm: float
+
+    @property
+    def neck_shaft_angle_deg(self) -> float:
+        """Angle between the neck (towards the head) and the shaft (towards the knee)."""
+        return float(np.degrees(np.arccos(np.clip(-self.neck.axis @ self.shaft.direction, -1, 1))))
+
+    @property
+    def femur_from_world_rotation(self) -> Float[np.ndarray, "3 3"]:
+        """Rows are the femur's own medial, anterior-posterior and proximal directions.
+
+        The second is the normal of the neck-shaft plane and points posteriorly on either side.
+        """
+        return femur_frame(self.neck.axis, self.shaft.direction, self.side)
+
+    def facts(self) -> dict:
+        """JSON values for `femur.json`."""
+        return {
+            "head_centre_mm": self.head.centre_mm.tolist(),
+            "head_radius_mm": self.head.radius_mm,
+            "head_residual_mm": self.head.residual_mm,
+            "head_coverage": self.head.coverage,
+            "neck_axis": self.neck.axis.tolist(),
+            "neck_centre_mm": self.neck.centre_mm.tolist(),
+            "neck_area_mm2": self.neck.area_mm2,
+            "shaft_axis": self.shaft.direction.tolist(),
+            "shaft_point_mm": self.shaft.point_mm.tolist(),
+            "lesser_trochanter_mm": self.lesser_trochanter.lower_edge_mm.tolist(),
+            "lesser_trochanter_tip_mm": self.lesser_trochanter.tip_mm.tolist(),
+            "lesser_trochanter_height_mm": self.lesser_trochanter.height_mm,
+            "shaft_below_mm": self.shaft_below_mm,
+            "neck_shaft_angle_deg": self.neck_shaft_angle_deg,
+        }
+
+
+def femur_frame(
+    neck_axis: Float[np.ndarray, 3], shaft_axis: Float[np.ndarray, 3], side: Side
+) -> Float[np.ndarray, "3 3"]:
+    """Orthonormal rows: medial, posterior (normal of the neck-shaft plane), proximal."""
+    medial = neck_axis - (neck_axis @ shaft_axis) * shaft_axis
+    medial /= np.linalg.norm(medial)
+    posterior = np.cross(shaft_axis, medial) * (1.0 if side is Side.RIGHT else -1.0)
+    return np.stack([medial, posterior, shaft_axis])
+
+
+def locate_femur(mask: Volume, side: Side, distal_cut_mm: float) -> FemurGeometry:
+    """Find head, neck, shaft and lesser trochanter of one femur.
+
+    Args:
+        mask: the voxels of one femur, with or without the part below the lesser trochanter.
+        side: side of the patient.
+        distal_cut_mm: how much femur below the lesser trochanter must be in the scan.
+
+    Raises:
+        Withheld: SEG-LANDMARK if a landmark is undefined or implausible, SEG-CROPPED if the femur ends too early.
+    """
+    surface = BoneSurface.of(mask)
+    try:
+        return _checked(_locate(surface, side), distal_cut_mm)
+    except ValueError as error:
+        raise Withheld("SEG-LANDMARK", str(error), side=side.value) from error
+
+
+def _locate(surface: BoneSurface, side: Side) -> FemurGeometry:
+    shaft = rough_shaft(surface.voxels())
+    start_mm, start_radius_mm = _deepest_medial_point(surface, shaft, side)
+    points_mm = surface.points()
+    meeting_mm = shaft.at(float(shaft.position_mm(start_mm)) - 30.0)
+    head = fit_head(points_mm, start_mm, start_radius_mm, meeting_mm)
+    head_at_mm = float(shaft.position_mm(head.centre_mm))
+    low_mm = lower_end_mm(surface, shaft)
+    shaft = refine_shaft(surface, shaft, low_mm, max(head_at_mm - 3.6 * head.radius_mm, low_mm + 25.0))
+    neck = find_neck(surface, head, _where_neck_meets(shaft, head))
+    trochanter, low_mm = _lesser_trochanter(surface, shaft, head, neck, side)
+    # With the trochanter known, the shaft is fitted again from 2 cm below it, and the trochanter is found again.
+    edge_mm = float(shaft.position_mm(trochanter.lower_edge_mm))
+    if edge_mm - low_mm > 35.0:
+        shaft = refine_shaft(surface, shaft, max(low_mm, edge_mm - 80.0), edge_mm - 15.0)
+        trochanter, low_mm = _lesser_trochanter(surface, shaft, head, neck, side)
+        edge_mm = float(shaft.position_mm(trochanter.lower_edge_mm))
+    return FemurGeometry(side, head, neck, Axis(shaft.at(edge_mm), shaft.direction), trochanter, edge_mm - low_mm)
+
+
+def _deepest_medial_point(surface: BoneSurface, shaft: Axis, side: Side) -> tuple[Float[np.ndarray, 3], float]:
+    """Centre and radius of the largest ball inside the femur medial of the shaft: about the head."""
+    grid = surface.distance_mm.grid
+    coordinates = grid.coordinates_mm() - shaft.point_mm
+    across = coordinates - (coordinates @ shaft.direction)[..., None] * shaft.direction
+    medial_mm = across[..., 0] * (1.0 if side is Side.RIGHT else -1.0)
+    distance = np.where(medial_mm > 15.0, surface.distance_mm.array, -np.inf)
+    deepest = np.unravel_index(np.argmax(distance), distance.shape)
+    if not distance[deepest] > 8.0:
+        raise ValueError(f"mask: expected a head of radius {HEAD_RADIUS_MM} mm medial of the shaft, got none")
+    return grid.coordinates_mm()[deepest], float(distance[deepest])
+
+
+def _where_neck_meets(shaft: Axis, head: Sphere) -> Float[np.ndarray, 3]:
+    """Where a neck at the average neck-shaft angle of 127 degrees would meet the shaft axis."""
+    position_mm = float(shaft.position_mm(head.centre_mm))
+    offset_mm = np.linalg.norm(head.centre_mm - shaft.at(position_mm))
+    return shaft.at(position_mm - offset_mm / np.tan(np.radians(180 - 127)))
+
+
+def _lesser_trochanter(
+    surface: BoneSurface, shaft: Axis, head: Sphere, neck: Neck, side: Side
+) -> tuple[LesserTrochanter, float]:
+    """The lesser trochanter, and the position on the shaft of the femur's lower end."""
+    medial, posterior, _ = femur_frame(neck.axis, shaft.direction, side)
+    head_at_mm = float(shaft.position_mm(head.centre_mm))
+    low_mm = lower_end_mm(surface, shaft)
+    high_mm = head_at_mm - 1.3 * head.radius_mm
+    return find_lesser_trochanter(surface, shaft, medial, posterior, low_mm, high_mm), low_mm
+
+
+def _checked(femur: FemurGeometry, distal_cut_mm: float) -> FemurGeometry:
+    """The femur itself if it is plausible (domain limits: Uemura 2022 and radiological norms, widened)."""
+    head, angle_deg = femur.head, femur.neck_shaft_angle_deg
+    neck_mm = float(np.linalg.norm(head.centre_mm - femur.neck.centre_mm))
+    for name, value, low, high in (
+        ("head radius (mm)", head.radius_mm, *HEAD_RADIUS_MM),
+        ("head residual (mm)", head.residual_mm, 0.0, MAX_HEAD_RESIDUAL_MM),
+        ("head coverage", head.coverage, MIN_HEAD_COVERAGE, 1.0),
+        ("neck-shaft angle (deg)", angle_deg, *NECK_SHAFT_ANGLE_DEG),
+        ("head to neck (mm)", neck_mm, *HEAD_TO_NECK_MM),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{name}: expected {low:g} to {high:g}, got {value:.3g}")
+    if not femur.neck.has_waist:
+        raise ValueError("neck: expected a waist between head and trochanters, got none")
+    if femur.shaft_below_mm < distal_cut_mm:
+        detail = f"femur ends {femur.shaft_below_mm:.0f} mm below the lesser trochanter, {distal_cut_mm:g} mm needed"
+        raise Withheld("SEG-CROPPED", detail, side=femur.side.value)
+    return femur

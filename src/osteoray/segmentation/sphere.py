@@ -1,0 +1,95 @@
+"""The femoral head as a sphere fitted robustly to the surface of the femur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, eq=False)
+class Sphere:
+    """A sphere fitted to surface points.
+
+    Attributes:
+        centre_mm: its centre.
+        radius_mm: its radius.
+        residual_mm: root mean square distance of the points that were fitted.
+        coverage: share of the sphere's area, 0 to 1, that has surface points.
+    """
+
+    centre_mm: Float[np.ndarray, 3]
+    radius_mm: float
+    residual_mm: float
+    coverage: float
+
+
+def fit_sphere(points_mm: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, 3], float]:
+    """Centre and radius of the sphere with least algebraic error (linear least squares).
+
+    Raises:
+        ValueError: fewer than four points, or all in one plane.
+    """
+    mean = points_mm.mean(axis=0)
+    local = points_mm - mean
+    design = np.column_stack([2 * local, np.ones(len(local))])
+    solution, _, rank, _ = np.linalg.lstsq(design, (local**2).sum(axis=1), rcond=None)
+    if rank < 4:
+        raise ValueError(f"points_mm: expected four or more points that span space, got {len(points_mm)}")
+    centre = solution[:3]
+    return mean + centre, float(np.sqrt(solution[3] + centre @ centre))
+
+
+def fit_head(
+    points_mm: Float[np.ndarray, "n 3"],
+    start_mm: Float[np.ndarray, 3],
+    start_radius_mm: float,
+    away_from: Float[np.ndarray, 3],
+) -> Sphere:
+    """Fit a sphere to the points near a first guess, leaving out the neck.
+
+    The band of accepted points narrows from 6 to 1 mm (annealed trimming), so that the acetabular rim, osteophytes and
+    the fovea, which are one-sided, lose their pull.
+
+    Args:
+        points_mm: surface of the femur.
+        start_mm: first guess of the centre, within about 8 mm.
+        start_radius_mm: first guess of the radius.
+        away_from: a point on the shaft axis; the neck leaves the head towards it.
+
+    Raises:
+        ValueError: no sphere fits.
+    """
+    centre, radius = start_mm, start_radius_mm
+    for band_mm in (6.0, 4.0, 3.0, 2.0, 1.5, 1.0, 1.0, 1.0):
+        kept = points_mm[_is_on_head(points_mm, centre, radius, away_from, band_mm)]
+        if len(kept) < 30:
+            raise ValueError(f"points_mm: expected 30 or more on the head, got {len(kept)}")
+        centre, radius = fit_sphere(kept)
+    kept = points_mm[_is_on_head(points_mm, centre, radius, away_from, 1.5)]
+    residual_mm = np.sqrt(np.mean((np.linalg.norm(kept - centre, axis=1) - radius) ** 2))
+    return Sphere(centre, radius, float(residual_mm), _coverage(kept - centre))
+
+
+def _is_on_head(
+    points_mm: Float[np.ndarray, "n 3"],
+    centre: Float[np.ndarray, 3],
+    radius: float,
+    away_from: Float[np.ndarray, 3],
+    band_mm: float,
+) -> np.ndarray:
+    """Whether points lie in the band around the sphere and outside the cone of the neck (half-angle 60 degrees)."""
+    neckwards = (away_from - centre) / np.linalg.norm(away_from - centre)
+    offset = points_mm - centre
+    distance = np.linalg.norm(offset, axis=1)
+    return (np.abs(distance - radius) < band_mm) & (offset @ neckwards < 0.5 * distance)
+
+
+def _coverage(directions: Float[np.ndarray, "n 3"]) -> float:
+    """Share of 200 evenly spread directions that have a point within 12 degrees."""
+    n = np.arange(200) + 0.5
+    polar, azimuth = np.arccos(1 - 2 * n / 200), np.pi * (1 + 5**0.5) * n
+    spread = np.column_stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)])
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return float(((spread @ unit.T).max(axis=1) > np.cos(np.radians(12))).mean())

@@ -1,0 +1,1 @@
+"""Agreement, precision and image quality: tables in, tables out."""

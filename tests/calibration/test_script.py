@@ -1,0 +1,63 @@
+"""The script: a CT becomes a QCT and a picture, and a withheld patient stays withheld."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tests.calibration.conftest import Scan
+from tests.paths import ROOT
+
+from osteoray.errors.unreadable import Withheld
+from osteoray.imaging.volume import Volume
+from osteoray.store.manifest import Manifest, read_manifest, recording
+from osteoray.store.nifti import read_volume, write_volume
+
+
+def calibrate(ingest: Path) -> Manifest:
+    output = ingest.parents[2] / "calibration" / "P1" / "calibration.json"
+    command = [
+        sys.executable, str(ROOT / "scripts" / "calibrate_ct.py"), "--ingest", str(ingest), "--phantom",
+        str(ROOT / "resources" / "phantoms" / "b_mas200.yaml"), "--config", "{}", "--output", str(output),
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return read_manifest(output)
+
+
+def ingested(folder: Path, volume: Volume) -> Path:
+    path = folder / "ingest" / "P1" / "manifest.json"
+    with recording("ingest", "P1", path) as manifest:
+        write_volume(path.parent / "ct.nii.gz", volume)
+        manifest.add_file("ct", path.parent / "ct.nii.gz")
+    return path
+
+
+def test_the_qct_is_the_line_of_the_ct(tmp_path: Path, draw: Callable[[Scan], Volume]) -> None:
+    volume = draw(Scan())
+    manifest = calibrate(ingested(tmp_path, volume))
+    qct = read_volume(manifest.file("qct"))
+    expected = volume.array * manifest.facts["slope_mg_cm3_per_hu"] + manifest.facts["intercept_mg_cm3"]
+    np.testing.assert_allclose(qct.array, expected, atol=0.06)
+    assert qct.grid.matches(volume.grid)
+    with Image.open(manifest.file("picture")) as picture:
+        assert picture.size == (920, 500)
+        assert len(np.unique(np.asarray(picture))) > 50
+
+
+def test_a_reversed_phantom_keeps_its_picture_and_gives_no_qct(tmp_path: Path, draw: Callable[[Scan], Volume]) -> None:
+    manifest = calibrate(ingested(tmp_path, draw(Scan(mirrored=True))))
+    assert manifest.is_withheld
+    assert list(manifest.files) == ["picture"]
+
+
+def test_a_patient_withheld_before_is_passed_on(tmp_path: Path) -> None:
+    path = tmp_path / "ingest" / "P1" / "manifest.json"
+    with recording("ingest", "P1", path):
+        raise Withheld("ING-EMPTY", "nothing")
+    assert calibrate(path).blocked_by == "ingest"

@@ -1,0 +1,99 @@
+"""Registration of whole X-rays: known poses are recovered, and what is wrong is withheld."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from osteoray.config.registration import RegistrationConfig
+from osteoray.geometry.affines import apply_affine
+from osteoray.geometry.rigid import angle_between_deg
+from osteoray.imaging.radiograph import Radiograph
+from osteoray.registration.articulated import place_pelvis, scene
+from osteoray.registration.parametrisation import mean_image_distance_mm, unit_ranges
+from osteoray.registration.search import Effort
+from osteoray.registration.verdict import Limits
+from osteoray.registration.xray import Plan, register_xray, start_camera
+
+CONFIG = RegistrationConfig()
+LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
+PLAN = Plan(
+    CONFIG.pixel_mm,
+    unit_ranges(20.0, 60.0, 100.0),
+    unit_ranges(30.0, 6.0, 6.0),
+    Effort(24, 25, 4, 4.0),
+    Effort(24, 15, 4, 4.0),
+)
+
+
+def start(phantom, models):
+    camera = phantom.camera
+    geometry = (camera.sid_mm, camera.pitch_mm, (99.5, 119.5), camera.shape)
+    return start_camera(*geometry, 850.0, models["pelvis"].centre_mm)
+
+
+def register(phantom, models, image, seed=1):
+    return register_xray("X1", image, start(phantom, models), models, PLAN, LIMITS, np.random.default_rng(seed))
+
+
+@pytest.fixture(scope="module")
+def result(phantom, models, xray):
+    return register(phantom, models, xray)
+
+
+def test_every_bone_is_found_and_trusted(result):
+    assert set(result.placed) == {"pelvis", "left_femur", "right_femur"}
+    assert result.findings == []
+
+
+def test_pelvis_is_found_to_a_fraction_of_a_voxel(result, models, true_poses):
+    pose = result.placed["pelvis"].camera_from_world
+    assert mean_image_distance_mm(pose, true_poses["pelvis"], models["pelvis"].landmarks_mm) < 0.3
+    assert angle_between_deg(pose[:3, :3], true_poses["pelvis"][:3, :3]) < 0.3
+
+
+@pytest.mark.parametrize("name", ["left_femur", "right_femur"])
+def test_turned_femur_is_found(result, models, true_poses, name):
+    pose = result.placed[name].camera_from_world
+    assert mean_image_distance_mm(pose, true_poses[name], models[name].landmarks_mm) < 0.6
+    assert angle_between_deg(pose[:3, :3], true_poses[name][:3, :3]) < 3.0
+
+
+def test_predicted_standard_deviations_cover_the_error_across_the_beam(result, true_poses):
+    bone = result.placed["pelvis"]
+    error = bone.units - bone.space.units(true_poses["pelvis"])
+    assert np.all(np.abs(error[3:5]) < 4 * result.quality["pelvis"].sd[3:5])
+
+
+def test_same_seed_gives_the_same_pose(phantom, models, xray):
+    view = scene(xray, start(phantom, models), models, PLAN.pixel_mm)
+    effort = Effort(12, 5, 2, 4.0)
+    first, second = (
+        place_pelvis(view, start(phantom, models).camera_from_world, PLAN.pelvis_ranges, effort, rng)
+        for rng in (np.random.default_rng(7), np.random.default_rng(7))
+    )
+    assert np.array_equal(first.camera_from_world, second.camera_from_world)
+
+
+def test_xray_without_bone_is_withheld(phantom, models):
+    blank = phantom.xray({"pelvis": phantom.camera.camera_from_world}, seed=3)
+    smooth = ndimage.gaussian_filter(blank.array, 40)
+    noise = np.random.default_rng(0).normal(0, 0.02, smooth.shape)
+    result = register(phantom, models, Radiograph((smooth + noise).astype(np.float32), blank.spacing_mm))
+    assert result.placed == {}
+    assert {finding.code for finding in result.findings} & {"REG-WEAK", "REG-DISAGREE"}
+
+
+def test_upside_down_xray_is_withheld(phantom, models, xray):
+    turned = Radiograph(np.ascontiguousarray(xray.array[::-1, ::-1]), xray.spacing_mm)
+    result = register(phantom, models, turned)
+    assert result.placed == {}
+    assert all(finding.xray_id == "X1" and finding.side is None for finding in result.findings)
+
+
+def test_start_camera_looks_at_the_pelvis_through_the_middle_of_the_detector():
+    centre_mm = np.array([10.0, 20.0, 30.0])
+    camera = start_camera(1000.0, (0.5, 0.5), (10.0, 300.0), (400, 300), 800.0, centre_mm)
+    assert camera.project(centre_mm) == pytest.approx([199.5, 149.5])
+    assert apply_affine(camera.camera_from_world, centre_mm)[2] == pytest.approx(800.0)

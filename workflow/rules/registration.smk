@@ -1,0 +1,28 @@
+"""The pose of pelvis and femurs in every X-ray."""
+
+
+rule register_xrays:
+    message:
+        "Register the CT of {wildcards.patient} to its X-rays"
+    input:
+        ingest=MANIFEST["ingest"],
+        calibration=MANIFEST["calibration"],
+        segmentation=MANIFEST["segmentation"],
+    output:
+        manifest=MANIFEST["registration"],
+    log:
+        f"{RESULTS}/logs/register_xrays/{{patient}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/register_xrays/{{patient}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        config=section("registration"),
+        code=code("register_xrays"),
+    conda:
+        "../../envs/imaging.yaml"
+    shell:
+        "python {SCRIPTS}/register_xrays.py --ingest {input.ingest:q} --calibration {input.calibration:q}"
+        " --segmentation {input.segmentation:q} --config {params.config:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
