@@ -8,23 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from osteoray.config.registration import RegistrationConfig
-from osteoray.errors.unreadable import Withheld
 from osteoray.geometry.camera import Camera
-from osteoray.imaging.bones import FEMUR, PELVIS, Side
+from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
-from osteoray.imaging.volume import Volume
 from osteoray.radiography.shear_warp import render
-from osteoray.registration.bone_models import BoneModel, bone_model
+from osteoray.registration.bone_models import FEMUR_NAME, BoneModel, patient_models
 from osteoray.registration.femur_pose import femur_pose
 from osteoray.registration.parametrisation import unit_ranges
 from osteoray.registration.search import Effort
 from osteoray.registration.verdict import Limits, pose_findings
-from osteoray.registration.xray import FEMUR_NAME, Plan, Registration, register_xray, start_camera
+from osteoray.registration.xray import Plan, Registration, register_xray, start_camera
 from osteoray.report.registration_picture import picture_camera, registration_picture
 from osteoray.store.atomic import writing
 from osteoray.store.manifest import Manifest, read_json, read_manifest, recording
 from osteoray.store.nifti import read_radiograph, read_volume
-
 
 OUTLINE_G_CM2 = 0.06
 """Areal density of the smoothed model at which a bone's outline is drawn."""
@@ -47,34 +44,15 @@ def main() -> None:
         femurs = read_json(segmentation.file("femur"))
         femurs = {side: femurs[side] for side in Side if side in femurs and not segmentation.withholds(side=side)}
         qct, bones = read_volume(calibration.file("qct")), read_volume(segmentation.file("bones"))
-        models = build_models(qct, bones, femurs, config)
+        heads_mm = {side: np.array(femur["head_centre_mm"], float) for side, femur in femurs.items()}
+        options = {"soft_tissue_mg_cm3": config.soft_tissue_mg_cm3, "dilation_voxels": config.dilation_voxels}
+        models = patient_models(qct, bones, heads_mm, config.voxel_mm, **options)
         manifest.facts["xrays"] = {}
         for number, (xray_id, facts) in enumerate(sorted(ingest.facts["xrays"].items())):
             if not ingest.withholds(xray_id):
                 radiograph = read_radiograph(ingest.file(f"xray_{xray_id}"))
                 rng = np.random.default_rng([config.seed, number])
                 register_one(manifest, xray_id, radiograph, facts, models, femurs, config, rng)
-
-
-def build_models(qct: Volume, bones: Volume, femurs: dict, config: RegistrationConfig) -> dict[str, BoneModel]:
-    """Models of the pelvis and of the femurs whose landmarks are known."""
-    if not np.isin(bones.array, PELVIS).any():
-        raise Withheld("SEG-BONE", "no voxel of the pelvis is labelled")
-    bodies = {"pelvis": (PELVIS, None)}
-    for side, femur in femurs.items():
-        bodies[FEMUR_NAME[side]] = ((FEMUR[side],), np.array(femur["head_centre_mm"], float))
-    return {
-        name: bone_model(
-            qct,
-            bones,
-            labels,
-            config.voxel_mm,
-            centre_mm=centre_mm,
-            soft_tissue_mg_cm3=config.soft_tissue_mg_cm3,
-            dilation_voxels=config.dilation_voxels,
-        )
-        for name, (labels, centre_mm) in bodies.items()
-    }
 
 
 def register_one(
@@ -96,7 +74,8 @@ def register_one(
     manifest.findings += result.findings
     if not result.placed:
         return
-    entry = describe(result, camera)
+    geometry_facts = {"K": camera.K.tolist(), "shape": list(camera.shape), "pitch_mm": list(camera.pitch_mm)}
+    entry = geometry_facts | result.facts() | {"pose_deg": {}}
     for side, femur in femurs.items():
         if FEMUR_NAME[side] in result.placed:
             pose = result.placed[FEMUR_NAME[side]].camera_from_world
@@ -120,26 +99,6 @@ def plan(config: RegistrationConfig) -> Plan:
         Effort(config.population, config.generations, most, agreement_mm),
         Effort(config.population, config.femur_generations, most, agreement_mm),
     )
-
-
-def describe(result: Registration, camera: Camera) -> dict:
-    """Poses and scores of the trusted bones as JSON values."""
-    scores = {name: result.quality[name] for name in result.placed}
-    return {
-        "K": camera.K.tolist(),
-        "shape": list(camera.shape),
-        "pitch_mm": list(camera.pitch_mm),
-        "camera_from_world": {name: bone.camera_from_world.tolist() for name, bone in result.placed.items()},
-        "similarity": {name: bone.correlation for name, bone in result.placed.items()},
-        "z": {name: score.z for name, score in scores.items()},
-        "agreement_mm": {name: score.agreement_mm for name, score in scores.items()},
-        "split_mm": {name: score.split_mm for name, score in scores.items()},
-        "field": {name: score.field for name, score in scores.items()},
-        "joint_shift_mm": {name: score.joint_shift_mm for name, score in scores.items() if name != "pelvis"},
-        "joint_depth_mm": {name: score.joint_depth_mm for name, score in scores.items() if name != "pelvis"},
-        "sd": {name: score.sd.tolist() for name, score in scores.items()},
-        "pose_deg": {},
-    }
 
 
 def draw(

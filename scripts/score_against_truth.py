@@ -10,7 +10,17 @@ import numpy as np
 
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.bones import FEMUR, PELVIS, PROXIMAL_FEMUR, Bone, Side
-from osteoray.simulation.scoring import dice, map_errors, sample_points, target_errors_mm
+from osteoray.simulation.parts import Part
+from osteoray.simulation.scoring import (
+    areal_map_g_cm2,
+    dice,
+    femur_truth_of,
+    map_errors,
+    part_of_ct,
+    sample_points,
+    target_errors_mm,
+)
+from osteoray.simulation.truth import neutral_density
 from osteoray.store.arrays import read_arrays
 from osteoray.store.manifest import Manifest, read_json, read_manifest
 from osteoray.store.nifti import read_volume
@@ -19,6 +29,8 @@ from osteoray.store.tables import number, read_table, write_table
 COLUMNS = ("stage", "quantity", "unit", "value", "p95", "n", "note")
 POINTS = 300
 SEED = 0
+NOISE_FREE = "against a noise-free CT of the same resolution"
+UNBLURRED = "against a CT without blur: the edge that voxels lose"
 
 Scores = dict[tuple[str, str, str, str], list[float]]
 
@@ -74,14 +86,28 @@ def score_registration(scores: Scores, truth: Manifest, registration: Manifest) 
 
 
 def score_projection(scores: Scores, truth: Manifest, projection: Manifest) -> None:
-    for xray_id in projection.facts.get("xrays", [n for n in projection.files]):
-        found, true = read_arrays(projection.file(xray_id)), read_arrays(truth.file(xray_id))
+    parts = proximal_femurs(truth)
+    for xray_id in projection.files:
+        found, fine = read_arrays(projection.file(xray_id)), read_arrays(truth.file(xray_id))
+        true = truth.facts["xrays"][xray_id]
         for side in Side:
             name = f"proximal_femur_{side}"
             if name in found:
-                bias, rmse = map_errors(found[name], true[f"{name}_qct"])
-                add(scores, "projection", "proximal femur map mean error", "%", 100 * abs(bias), "absolute")
-                add(scores, "projection", "proximal femur map RMSE", "g/cm²", rmse)
+                at_ct = areal_map_g_cm2(parts[side], camera(true, true["camera_from_world"][f"{side}_femur"]))
+                bias, rmse = map_errors(found[name], at_ct)
+                add(scores, "projection", "proximal femur map mean error", "%", 100 * abs(bias), NOISE_FREE)
+                add(scores, "projection", "proximal femur map RMSE", "g/cm²", rmse, NOISE_FREE)
+                bias, _ = map_errors(found[name], fine[f"{name}_qct"])
+                add(scores, "projection", "proximal femur map mean error, unblurred", "%", 100 * abs(bias), UNBLURRED)
+
+
+def proximal_femurs(truth: Manifest) -> dict[Side, Part]:
+    """The true proximal femurs as a noise-free CT of the same resolution shows them."""
+    ha, qct, regions = (read_volume(truth.file(name)) for name in ("ha", "qct_ideal", "proximal_femur"))
+    return {
+        side: part_of_ct(ha.array, qct.array, regions.array == label, regions.grid)
+        for side, label in PROXIMAL_FEMUR.items()
+    }
 
 
 def camera(facts: dict, camera_from_world: list[list[float]]) -> Camera:
@@ -111,7 +137,8 @@ def agreement(stage: str, name: str, found: list[float], true: list[float]) -> l
     if len(pairs) < 3:
         return []
     error = pairs[:, 0] - pairs[:, 1]
-    values = {"PCC": np.corrcoef(pairs.T)[0, 1], "MAE": np.abs(error).mean(), "bias": error.mean()}
+    pcc = np.corrcoef(pairs.T)[0, 1] if pairs.std(axis=0).all() else np.nan
+    values = {"PCC": pcc, "MAE": np.abs(error).mean(), "bias": error.mean()}
     units = {"PCC": "", "MAE": "g/cm²", "bias": "g/cm²"}
     return [
         {"stage": stage, "quantity": f"{key} {name}", "unit": units[key], "value": float(value), "n": len(pairs)}
@@ -120,20 +147,23 @@ def agreement(stage: str, name: str, found: list[float], true: list[float]) -> l
 
 
 def densities(truths: dict[str, Manifest], results: Path, tables: list[Path]) -> list[dict]:
-    """QCT and predicted areal density against what an ideal CT reads, and against true hydroxyapatite."""
-    true = {
-        (patient, side): (values["abmd_g_cm2_qct"], values["abmd_g_cm2"])
-        for patient, truth in truths.items()
-        for side, values in truth.facts["density"].items()
-    }
+    """QCT and predicted areal density against three readings of the truth."""
+    readings: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
+    for patient, truth in truths.items():
+        parts = proximal_femurs(truth)
+        for side, values in truth.facts["density"].items():
+            at_ct = neutral_density(femur_truth_of(truth.facts["femur"][side]), parts[Side(side)])
+            readings["noise-free CT"][patient, side] = at_ct["abmd_g_cm2_qct"]
+            readings["CT without blur"][patient, side] = values["abmd_g_cm2_qct"]
+            readings["true hydroxyapatite"][patient, side] = values["abmd_g_cm2"]
     rows = []
     sources = {"QCT": (results / "densitometry" / "qct.tsv", "abmd_g_cm2")}
-    sources |= {f"X-ray, {t.parts[-4]}/{t.parts[-3]}/{t.parts[-2]}": (t, "predicted_bmd_g_cm2") for t in tables}
+    sources |= {f"X-ray, {'/'.join(t.parts[-4:-1])}": (t, "predicted_bmd_g_cm2") for t in tables}
     for name, (path, column) in sources.items():
-        measured = [row for row in read_table(path) if row["verdict"] != "withheld"]
+        measured = [row for row in read_table(path) if row[column]]
         found = [number(row[column]) for row in measured]
-        for reading, label in enumerate(("ideal QCT reading", "true hydroxyapatite")):
-            reference = [true[row["patient_id"], row["side"]][reading] for row in measured]
+        for label, true in readings.items():
+            reference = [true[row["patient_id"], row["side"]] for row in measured]
             rows += agreement("densitometry", f"{name} aBMD against {label}", found, reference)
     return rows
 

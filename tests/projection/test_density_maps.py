@@ -12,9 +12,7 @@ from osteoray.projection.density_maps import density_map, magnification
 from osteoray.radiography.ray_integrals import areal_density_g_cm2
 
 GRID = VoxelGrid.axial((30, 24, 36), (2.0, 1.5, 1.5), (-26.0, -17.0, -29.0))
-CAMERA = Camera.from_geometry(
-    1000.0, (0.8, 0.8), (59.5, 69.5), (120, 140), ap_camera_from_world(np.zeros(3), 800.0)
-)
+CAMERA = Camera.from_geometry(1000.0, (0.8, 0.8), (59.5, 69.5), (120, 140), ap_camera_from_world(np.zeros(3), 800.0))
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,9 @@ def test_mass_is_conserved_in_the_parallel_limit():
     density = ndimage.gaussian_filter(np.random.default_rng(0).uniform(-50, 800, grid.shape), 1.0).astype(np.float32)
     far = camera(sid_mm=1e6, isocentre_mm=1e6, shape=(120, 90), pitch_mm=0.7)
     mass_g = density.sum() * grid.voxel_mm3 * 1e-6
-    assert areal_density_g_cm2(Volume(density, grid), far, supersample=3).sum() * 0.07**2 == pytest.approx(mass_g, rel=1e-3)
+    assert areal_density_g_cm2(Volume(density, grid), far, supersample=3).sum() * 0.07**2 == pytest.approx(
+        mass_g, rel=1e-3
+    )
 
 
 def test_depth_is_where_the_mass_lies():

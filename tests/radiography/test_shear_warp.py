@@ -27,7 +27,11 @@ def smooth_volume(seed=0, shape=(44, 40, 60), spacing_mm=3.0):
 
 def view(turn_deg=(0.0, 0.0, 0.0), shift_mm=(0.0, 0.0, 0.0)):
     pose = ap_camera_from_world(np.zeros(3), 850.0)
-    pose = affine(np.eye(3), np.array(shift_mm)) @ pose @ rotation_about(np.zeros(3), rotation_from_vector(np.radians(turn_deg)))
+    pose = (
+        affine(np.eye(3), np.array(shift_mm))
+        @ pose
+        @ rotation_about(np.zeros(3), rotation_from_vector(np.radians(turn_deg)))
+    )
     return Camera.from_geometry(1000.0, (3.4, 3.4), (51.5, 63.5), (104, 128), pose)
 
 

@@ -12,13 +12,11 @@ from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import rotation_about, rotation_from_vector
-from osteoray.imaging.bones import PELVIS, Bone
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.imaging.volume import Volume
-from osteoray.registration.bone_models import bone_model
+from osteoray.registration.bone_models import BODIES, FEMUR_NAME, patient_models
 
 HEADS_MM = {"left_femur": np.array([85.0, 0.0, 0.0]), "right_femur": np.array([-85.0, 2.0, 3.0])}
-LABELS = {"pelvis": PELVIS, "left_femur": (Bone.LEFT_FEMUR,), "right_femur": (Bone.RIGHT_FEMUR,)}
 
 
 def capsule(points_mm: np.ndarray, start, stop, radius_mm: float) -> np.ndarray:
@@ -68,7 +66,7 @@ class Phantom:
 
     def body(self, name: str) -> Volume:
         """Density of one rigid body."""
-        mask = np.isin(self.bones.array, LABELS[name])
+        mask = np.isin(self.bones.array, BODIES[name])
         return Volume(np.where(mask, self.qct.array, 0), self.qct.grid).crop_to(mask, 5.0)
 
     def xray(self, poses: dict[str, np.ndarray], seed: int = 0) -> Radiograph:
@@ -84,7 +82,7 @@ class Phantom:
 
 
 def project_planes(density: Volume, camera: Camera, step_mm: float = 1.1) -> np.ndarray:
-    """Areal density in g/cm² by sampling coronal planes with spline-free map_coordinates: independent of our kernels."""
+    """Areal density in g/cm² by sampling coronal planes with SciPy: independent of our kernels."""
     rays, focus_mm = camera.rays(), camera.focus_mm
     k, j, i = np.array(density.array.shape) - 1
     corners = np.array([(a, b, c) for a in (0, k) for b in (0, j) for c in (0, i)], float)
@@ -145,7 +143,7 @@ def xray(phantom, true_poses) -> Radiograph:
 
 @pytest.fixture(scope="session")
 def models(phantom) -> dict:
-    return {
-        name: bone_model(phantom.qct, phantom.bones, labels, (3.0, 2.0, 1.5), centre_mm=HEADS_MM.get(name))
-        for name, labels in LABELS.items()
-    }
+    heads_mm = {side: HEADS_MM[name] for side, name in FEMUR_NAME.items()}
+    return patient_models(
+        phantom.qct, phantom.bones, heads_mm, (3.0, 2.0, 1.5), soft_tissue_mg_cm3=40.0, dilation_voxels=1
+    )

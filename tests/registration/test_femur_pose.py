@@ -18,7 +18,7 @@ def angles(side, rotation_deg=(0.0, 0.0, 0.0)):
     """Turn a neutral femur about its head by a rotation vector in LPS degrees."""
     lateral = 1.0 if side is Side.LEFT else -1.0
     head_mm = np.array([lateral * 85.0, 0.0, 0.0])
-    neck_mm = head_mm + [lateral * 25.0, 0.0, -25.0]
+    neck_mm = head_mm + np.array([lateral * 25.0, 0.0, -25.0])
     turn = rotation_about(head_mm, rotation_from_vector(np.radians(rotation_deg)))
     return femur_pose(CAMERA @ turn, SHAFT, head_mm, neck_mm, side)
 

@@ -85,7 +85,7 @@ def assemble_precision(row: Row, minimum_patients: int) -> Precision:
 
 def accuracy_sentence(row: Row | None) -> str:
     """Agreement with QCT in one sentence, from the row of agreement.tsv."""
-    if row is None:
+    if row is None or not row["pcc"]:
         return "Accuracy is unknown: too few patients have both an X-ray and QCT."
     bias = f"{float(row['bias_g_cm2']):+.3f}".replace("-", "−")
     return (

@@ -48,7 +48,7 @@ def _meaning(path: Path, mtime_ns: int) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             # Docstrings, of modules, classes, functions and attributes, are bare string expressions.
-            node.body = [n for n in body if not (isinstance(n, ast.Expr) and _is_string(n.value))] or [ast.Pass()]
+            body[:] = [n for n in body if not (isinstance(n, ast.Expr) and _is_string(n.value))] or [ast.Pass()]
     return f"{path.name} {hashlib.sha256(ast.dump(tree).encode()).hexdigest()}"
 
 

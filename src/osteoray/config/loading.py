@@ -27,7 +27,10 @@ def load_config(content: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(_line(detail) for detail in error.errors())) from None
+        details = error.errors()
+        # A list whose item is wrong is also "too short"; the item's own line is enough.
+        deeper = {detail["loc"][:depth] for detail in details for depth in range(1, len(detail["loc"]))}
+        raise ConfigError("\n".join(_line(d) for d in details if d["loc"] not in deeper)) from None
 
 
 def _line(detail: Any) -> str:

@@ -13,4 +13,4 @@ class ProjectionConfig(Section):
     supersample: int = Field(1, ge=1, le=4)
     """Rays per pixel edge, averaged."""
     finest_pitch_mm: float = Field(0.3, gt=0, le=2)
-    """Rays are cast at the X-ray's pixel size but not closer than this at the detector; between them maps are linear."""
+    """Rays are cast at the X-ray's pixel size, but not closer than this at the detector; maps are linear between."""

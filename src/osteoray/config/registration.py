@@ -46,7 +46,7 @@ class RegistrationConfig(Section):
     """Mean distance between the bones at two independent search results that counts as agreement, mm."""
     least_z: float = Field(4.5)
     """Least similarity of the pelvis, in standard deviations above that of random poses."""
-    least_femur_z: float = Field(3.5)
+    least_femur_z: float = Field(3.0)
     """The same for a femur, which is a smaller part of the picture."""
     most_split_mm: float = Field(3.0, gt=0)
     """Largest distance between the image of the bone fitted to either half of the image rows, mm at the bone."""
@@ -61,4 +61,4 @@ class RegistrationConfig(Section):
     most_abduction_deg: float = Field(15.0, gt=0)
     """Abduction or adduction of the femur relative to the image rows beyond which a warning is given, degrees."""
     rotation_deg: tuple[float, float] = (-25.0, 20.0)
-    """Range without a warning of the rotation that tilts the neck out of the detector plane, internal positive, degrees."""
+    """Range of the neck's rotation out of the detector plane, internal positive, without a warning, degrees."""

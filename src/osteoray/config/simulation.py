@@ -29,7 +29,7 @@ class XraySystemConfig(Section):
 
     rows: int = Field(default=480, ge=32, le=4096)
     """Detector rows."""
-    columns: int = Field(default=576, ge=32, le=4096)
+    columns: int = Field(default=600, ge=32, le=4096)
     """Detector columns."""
     pitch_mm: float = Field(default=0.75, ge=0.05, le=10)
     """Detector pixel size in mm."""

@@ -70,7 +70,7 @@ class Camera:
         """The same system at another pose."""
         return Camera(self.K, camera_from_world, self.shape, self.pitch_mm)
 
-    def resized(self, shape: tuple[int, int]) -> Camera:
+    def resized(self, shape: tuple[int, ...]) -> Camera:
         """The same detector area binned into another number of pixels."""
         scale_row, scale_column = shape[0] / self.shape[0], shape[1] / self.shape[1]
         K = self.K.copy()
@@ -79,7 +79,7 @@ class Camera:
         K[0, 2] = (self.K[0, 2] + 0.5) * scale_column - 0.5
         K[1, 2] = (self.K[1, 2] + 0.5) * scale_row - 0.5
         pitch_mm = (self.pitch_mm[0] / scale_row, self.pitch_mm[1] / scale_column)
-        return Camera(K, self.camera_from_world, shape, pitch_mm)
+        return Camera(K, self.camera_from_world, (shape[0], shape[1]), pitch_mm)
 
     def project(self, points_mm: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 2"]:
         """Image position `(row, column)` in pixels of world points in LPS millimetres."""

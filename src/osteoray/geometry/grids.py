@@ -19,15 +19,15 @@ class VoxelGrid:
         world_from_index: maps `(k, j, i)` to LPS millimetres.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     world_from_index: Float[np.ndarray, "4 4"]
 
     @classmethod
     def axial(
         cls,
-        shape: tuple[int, int, int],
-        spacing_mm: tuple[float, float, float],
-        origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        shape: tuple[int, ...],
+        spacing_mm: tuple[float, ...],
+        origin_mm: tuple[float, ...] = (0.0, 0.0, 0.0),
     ) -> VoxelGrid:
         """Grid aligned with the patient: k to superior, j to posterior, i to left.
 
@@ -60,7 +60,7 @@ class VoxelGrid:
         """LPS position of the middle of the grid."""
         return apply_affine(self.world_from_index, (np.array(self.shape) - 1) / 2)
 
-    def crop(self, start: tuple[int, int, int], shape: tuple[int, int, int]) -> VoxelGrid:
+    def crop(self, start: tuple[int, ...], shape: tuple[int, ...]) -> VoxelGrid:
         """Grid of the sub-array that begins at index `start`."""
         origin_mm = apply_affine(self.world_from_index, np.asarray(start, float))
         return VoxelGrid(shape, affine(self.world_from_index[:3, :3], origin_mm))

@@ -62,7 +62,7 @@ def spaced(volume: Volume, spacing_mm: tuple[float, float, float], *, nearest: b
     return resample(volume, grid, nearest=nearest)
 
 
-def resize_image(image: Float[np.ndarray, "rows columns"], shape: tuple[int, int]) -> Float[np.ndarray, "r c"]:
+def resize_image(image: Float[np.ndarray, "rows columns"], shape: tuple[int, ...]) -> Float[np.ndarray, "r c"]:
     """Resize an image over the same extent: area average when shrinking, linear when growing.
 
     Values are intensive (areal density, attenuation): they are averaged, never summed.

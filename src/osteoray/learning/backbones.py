@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import timm
 import torch
@@ -54,7 +55,7 @@ class Encoder(nn.Module):
         self.body = timm.create_model(
             backbone.timm_name, pretrained=False, features_only=True, in_chans=2, out_indices=backbone.levels
         )
-        self.channels: tuple[int, ...] = tuple(self.body.feature_info.channels())
+        self.channels: tuple[int, ...] = tuple(cast(Any, self.body.feature_info).channels())
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Feature maps (n, channels[i], rows / 2**(i+2), columns / 2**(i+2)) of images (n, 1, rows, columns)."""

@@ -46,13 +46,13 @@ def density_map(
     body = Volume(mask.astype(bool), qct_mg_cm3.grid).crop_to(mask)
     density = qct_mg_cm3.crop_to(mask)
     masked = Volume(np.where(body.array, density.array, 0).astype(np.float32), density.grid)
-    shape = tuple(
+    rows, columns = (
         min(n, max(round(n * pitch / finest_pitch_mm), 1)) if finest_pitch_mm > 0 else n
         for n, pitch in zip(camera.shape, camera.pitch_mm, strict=True)
     )
-    rays = ray_integrals(masked, camera.resized(shape), supersample=supersample)
+    rays = ray_integrals(masked, camera.resized((rows, columns)), supersample=supersample)
     areal, moment = rays.areal_g_cm2, np.maximum(rays.areal_g_cm2, 0) * rays.depth_mm
-    if shape != camera.shape:
+    if (rows, columns) != camera.shape:
         areal, moment = resize_image(areal, camera.shape), resize_image(moment, camera.shape)
     return DensityMap(areal, moment)
 

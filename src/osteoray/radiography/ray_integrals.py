@@ -95,7 +95,7 @@ def _occupied(padded: Float[np.ndarray, "k j i"]) -> Bool[np.ndarray, "kb jb ib"
         cells[(slice(None),) * axis + (slice(None, -1),)] |= cells[(slice(None),) * axis + (slice(1, None),)]
     cells = np.pad(cells, [(0, -n % BRICK) for n in cells.shape])
     k, j, i = (n // BRICK for n in cells.shape)
-    return cells.reshape(k, BRICK, j, BRICK, i, BRICK).any(axis=(1, 3, 5))
+    return np.asarray(cells.reshape(k, BRICK, j, BRICK, i, BRICK).any(axis=(1, 3, 5)))
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

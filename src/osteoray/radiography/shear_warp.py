@@ -9,17 +9,15 @@ sum, which is accurate for a density that was smoothed to its voxel size; densit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numba import njit
 
 from osteoray.geometry.affines import affine
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.units import AREAL_G_CM2_FROM_MG_CM3_MM
 from osteoray.imaging.volume import Volume
-
+from osteoray.radiography.shear_warp_kernels import gradients_all, render_all, score_all
 
 SHORTEST_GAP = 4
 """Empty voxels between two runs of a row below which they are one run."""
@@ -98,7 +96,7 @@ def render(
         shape: rows and columns of the detector.
     """
     images = np.zeros((len(camera_from_world), *shape), np.float32)
-    _render_all(
+    render_all(
         bone.density, bone.runs, bone.run_starts, warps(bone, K, camera_from_world), pixel_ray_lengths(K, shape), images
     )
     return images
@@ -151,7 +149,7 @@ def gradient_correlations(
     """
     scores = np.zeros(len(camera_from_world))
     mapping = warps(bone, target.K, camera_from_world)
-    _score_all(
+    score_all(
         bone.density,
         bone.runs,
         bone.run_starts,
@@ -171,7 +169,7 @@ def rendered_gradients(
     """Weighted gradient images of the bone at each pose, normalised as `GradientTarget.gradients` are."""
     gradients = np.zeros((len(camera_from_world), 2, *target.weights.shape), np.float32)
     mapping = warps(bone, target.K, camera_from_world)
-    _gradients_all(
+    gradients_all(
         bone.density,
         bone.runs,
         bone.run_starts,
@@ -182,170 +180,3 @@ def rendered_gradients(
         gradients,
     )
     return gradients
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-@no_type_check
-def _render_all(density, runs, run_starts, mapping, ray_lengths, images):
-    for pose in range(mapping.shape[0]):
-        _render(density, runs, run_starts, mapping[pose], ray_lengths, images[pose])
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-@no_type_check
-def _score_all(density, runs, run_starts, mapping, ray_lengths, background, weights, target, scores):
-    rows, columns = weights.shape
-    image = np.empty((rows, columns), np.float32)
-    count = rows * columns
-    for pose in range(mapping.shape[0]):
-        image[:] = background
-        _render(density, runs, run_starts, mapping[pose], ray_lengths, image)
-        sum_r = sum_c = square_r = square_c = cross_r = cross_c = np.float64(0)
-        for row in range(1, rows - 1):
-            # Float32 sums within a row vectorise; rows are added in float64.
-            a = b = aa = bb = at = bt = np.float32(0)
-            for column in range(1, columns - 1):
-                w = weights[row, column]
-                g = w * (image[row + 1, column] - image[row - 1, column])
-                h = w * (image[row, column + 1] - image[row, column - 1])
-                a += g
-                b += h
-                aa += g * g
-                bb += h * h
-                at += g * target[0, row, column]
-                bt += h * target[1, row, column]
-            sum_r += a
-            sum_c += b
-            square_r += aa
-            square_c += bb
-            cross_r += at
-            cross_c += bt
-        norm_r = square_r - sum_r * sum_r / count
-        norm_c = square_c - sum_c * sum_c / count
-        if norm_r > 0 and norm_c > 0:
-            scores[pose] = 0.5 * (cross_r / np.sqrt(norm_r) + cross_c / np.sqrt(norm_c))
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-@no_type_check
-def _gradients_all(density, runs, run_starts, mapping, ray_lengths, background, weights, gradients):
-    rows, columns = weights.shape
-    image = np.empty((rows, columns), np.float32)
-    for pose in range(mapping.shape[0]):
-        image[:] = background
-        _render(density, runs, run_starts, mapping[pose], ray_lengths, image)
-        along_rows, along_columns = gradients[pose, 0], gradients[pose, 1]
-        for row in range(1, rows - 1):
-            for column in range(1, columns - 1):
-                w = weights[row, column]
-                along_rows[row, column] = w * (image[row + 1, column] - image[row - 1, column])
-                along_columns[row, column] = w * (image[row, column + 1] - image[row, column - 1])
-        for direction in range(2):
-            field = gradients[pose, direction]
-            field -= np.float32(field.mean())
-            norm = np.sqrt((field * field).sum())
-            if norm > 0:
-                field /= norm
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-@no_type_check
-def _render(density, runs, run_starts, mapping, ray_lengths, image):
-    """Add one projection to an image."""
-    slices = density.shape[0]
-    focus = mapping[:, 3]
-    if -1.0 < focus[0] < slices:
-        return  # The focus lies between the slices: no such X-ray exists.
-    plane = 0.5 * (slices - 1)
-    row_first, row_count = _extent(focus[0], focus[1], plane, slices, density.shape[1])
-    column_first, column_count = _extent(focus[0], focus[2], plane, slices, density.shape[2])
-    if row_count * column_count > 16 * density.shape[1] * density.shape[2]:
-        return  # The focus all but touches the volume.
-    plane_image = np.zeros((row_count, column_count), np.float32)
-    _shear(density, runs, run_starts, focus, plane, row_first, column_first, plane_image)
-    _warp(plane_image, mapping, plane, row_first, column_first, ray_lengths, image)
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-@no_type_check
-def _extent(focus_slice, focus, plane, slices, size):
-    """First index and number of pixels of the plane image along one axis, so that every slice falls inside."""
-    low, high = 1e9, -1e9
-    for n in (0, slices - 1):
-        scale = (n - focus_slice) / (plane - focus_slice)
-        for edge in (0, size - 1):
-            place = focus + (edge - focus) / scale
-            low, high = min(low, place), max(high, place)
-    first = int(np.floor(low))
-    return first, int(np.ceil(high)) - first + 2
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-@no_type_check
-def _shear(density, runs, run_starts, focus, plane, row_first, column_first, plane_image):
-    """Sum all slices on the plane slice, scaled about the focus; filled runs only."""
-    slices, rows, columns = density.shape
-    plane_rows, plane_columns = plane_image.shape
-    blended = np.zeros(columns + 1, np.float32)
-    source = np.zeros(plane_columns, np.uint32)  # Unsigned: no test for negative indices in the inner loop.
-    weight = np.zeros(plane_columns, np.float32)
-    for n in range(slices):
-        scale = (n - focus[0]) / (plane - focus[0])
-        row_shift = focus[1] * (1 - scale) + scale * row_first
-        column_shift = focus[2] * (1 - scale) + scale * column_first
-        for column in range(plane_columns):
-            place = column_shift + scale * column
-            source[column] = max(0, int(np.floor(place)))
-            weight[column] = place - np.floor(place)
-        for row in range(max(0, int(np.ceil(-row_shift / scale))), plane_rows):
-            place = row_shift + scale * row
-            upper = int(place)
-            if upper >= rows - 1:
-                break
-            low = np.float32(place - upper)
-            high = np.float32(1) - low
-            pair = n * (rows - 1) + upper
-            for run in range(run_starts[pair], run_starts[pair + 1]):
-                first, stop = runs[run]
-                _blend(high, density[n, upper, first:stop], low, density[n, upper + 1, first:stop], blended[first:stop])
-                begin = max(0, int(np.ceil((first - column_shift) / scale)))
-                end = min(plane_columns, int(np.floor((stop - 1 - column_shift) / scale)) + 1)
-                _add_shifted(blended, source[begin:end], weight[begin:end], plane_image[row, begin:end])
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-@no_type_check
-def _blend(high, upper, low, lower, blended):
-    for column in range(blended.size):
-        blended[column] = high * upper[column] + low * lower[column]
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-@no_type_check
-def _add_shifted(blended, source, weight, plane_row):
-    for column in range(plane_row.size):
-        left = blended[source[column]]
-        plane_row[column] += left + weight[column] * (blended[source[column] + np.uint32(1)] - left)
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-@no_type_check
-def _warp(plane_image, mapping, plane, row_first, column_first, ray_lengths, image):
-    """Add the plane image, seen through the homography of the detector, to the image."""
-    plane_rows, plane_columns = plane_image.shape
-    to_plane = plane - mapping[0, 3]
-    for row in range(image.shape[0]):
-        across = mapping[0, 1] * row + mapping[0, 2]
-        down = mapping[1, 1] * row + mapping[1, 2]
-        along = mapping[2, 1] * row + mapping[2, 2]
-        for column in range(image.shape[1]):
-            slope = mapping[0, 0] * column + across
-            t = to_plane / slope
-            r = mapping[1, 3] + t * (mapping[1, 0] * column + down) - row_first
-            c = mapping[2, 3] + t * (mapping[2, 0] * column + along) - column_first
-            if t > 0.0 and r >= 0.0 and c >= 0.0 and r < plane_rows - 1 and c < plane_columns - 1:
-                i, j = int(r), int(c)
-                v, u = np.float32(r - i), np.float32(c - j)
-                top = plane_image[i, j] + u * (plane_image[i, j + 1] - plane_image[i, j])
-                bottom = plane_image[i + 1, j] + u * (plane_image[i + 1, j + 1] - plane_image[i + 1, j])
-                image[row, column] += (top + v * (bottom - top)) * ray_lengths[row, column] / np.float32(abs(slope))

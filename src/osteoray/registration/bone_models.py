@@ -8,13 +8,17 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
+from osteoray.errors.unreadable import Withheld
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.bones import Bone
+from osteoray.imaging.bones import FEMUR, PELVIS, Bone, Side
 from osteoray.imaging.resampling import resample
 from osteoray.imaging.volume import Volume
 from osteoray.radiography.shear_warp import SlicedDensity, sliced
 
+FEMUR_NAME = {Side.LEFT: "left_femur", Side.RIGHT: "right_femur"}
+BODIES: dict[str, tuple[Bone, ...]] = {"pelvis": PELVIS} | {FEMUR_NAME[side]: (FEMUR[side],) for side in Side}
+"""Rigid bodies by name, and the labels that belong to them."""
 SIGMA_PER_VOXEL = 0.8
 """Smoothing of a model relative to its voxel size: what shear-warp needs to be accurate to about 1 %."""
 NEGLIGIBLE_MG_CM3 = 8.0
@@ -44,6 +48,45 @@ class BoneModel:
     silhouette: SlicedDensity
     centre_mm: Float[np.ndarray, "3"]
     landmarks_mm: Float[np.ndarray, "points 3"]
+
+
+def patient_models(
+    qct_mg_cm3: Volume,
+    bones: Volume,
+    head_centres_mm: dict[Side, Float[np.ndarray, "3"]],
+    voxel_mm: tuple[float, ...],
+    *,
+    soft_tissue_mg_cm3: float,
+    dilation_voxels: int,
+) -> dict[str, BoneModel]:
+    """Models of the pelvis and of the femurs whose heads are known, by the names of `BODIES`.
+
+    Args:
+        qct_mg_cm3: density in mg/cm³.
+        bones: labels on the same grid.
+        head_centres_mm: LPS centre of the femoral head of each usable side.
+        voxel_mm: see `bone_model`, as the rest.
+        soft_tissue_mg_cm3: see `bone_model`.
+        dilation_voxels: see `bone_model`.
+
+    Raises:
+        Withheld: no voxel of the pelvis is labelled.
+    """
+    if not np.isin(bones.array, BODIES["pelvis"]).any():
+        raise Withheld("SEG-BONE", "no voxel of the pelvis is labelled")
+    centres_mm = {"pelvis": None} | {FEMUR_NAME[side]: centre_mm for side, centre_mm in head_centres_mm.items()}
+    return {
+        name: bone_model(
+            qct_mg_cm3,
+            bones,
+            BODIES[name],
+            voxel_mm,
+            centre_mm=centre_mm,
+            soft_tissue_mg_cm3=soft_tissue_mg_cm3,
+            dilation_voxels=dilation_voxels,
+        )
+        for name, centre_mm in centres_mm.items()
+    }
 
 
 def bone_model(
@@ -96,9 +139,13 @@ def _upright(density: Volume, voxel_mm: float) -> Volume:
     index = np.array([(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]) * (np.array(density.array.shape) - 1)
     corners_mm = apply_affine(density.grid.world_from_index, index.astype(float))
     low_mm, extent_mm = corners_mm.min(axis=0), np.ptp(corners_mm, axis=0)
-    shape = tuple(int(n) + 1 for n in np.ceil(extent_mm[::-1] / voxel_mm))
-    grid = VoxelGrid.axial(shape, (voxel_mm,) * 3, tuple(float(x) for x in low_mm))
-    return resample(density, grid)
+    return resample(density, _cubic_grid(np.ceil(extent_mm[::-1] / voxel_mm) + 1, voxel_mm, low_mm))
+
+
+def _cubic_grid(shape: Float[np.ndarray, "3"], voxel_mm: float, origin_mm: Float[np.ndarray, "3"]) -> VoxelGrid:
+    k, j, i = (int(n) for n in shape)
+    x, y, z = (float(value) for value in origin_mm)
+    return VoxelGrid.axial((k, j, i), (voxel_mm, voxel_mm, voxel_mm), (x, y, z))
 
 
 def _smoothed(fine: Volume, voxel_mm: float) -> Volume:
@@ -107,9 +154,8 @@ def _smoothed(fine: Volume, voxel_mm: float) -> Volume:
     sigma = SIGMA_PER_VOXEL * voxel_mm / fine_mm
     volume = Volume(ndimage.gaussian_filter(fine.array, sigma, mode="constant", truncate=3.0), fine.grid)
     if voxel_mm != fine_mm:
-        shape = tuple(int(n) for n in np.ceil(np.array(fine.array.shape) * fine_mm / voxel_mm))
-        origin_mm = tuple(float(x) for x in fine.grid.world_from_index[:3, 3])
-        volume = resample(volume, VoxelGrid.axial(shape, (voxel_mm,) * 3, origin_mm))
+        shape = np.ceil(np.array(fine.array.shape) * fine_mm / voxel_mm)
+        volume = resample(volume, _cubic_grid(shape, voxel_mm, fine.grid.world_from_index[:3, 3]))
     volume.array[volume.array < NEGLIGIBLE_MG_CM3] = 0
     return volume
 

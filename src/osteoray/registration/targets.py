@@ -46,9 +46,10 @@ def binned(radiograph: Radiograph, camera: Camera, pixel_mm: float) -> tuple[Rad
         camera: its geometry.
         pixel_mm: about the new pixel size at the detector; never smaller than the X-ray's own.
     """
-    shape = tuple(
+    rows, columns = (
         min(n, max(round(n * pitch / pixel_mm), 8)) for n, pitch in zip(camera.shape, camera.pitch_mm, strict=True)
     )
+    shape = (rows, columns)
     camera = camera.resized(shape)
     return Radiograph(resize_image(radiograph.array, shape).astype(np.float32), camera.pitch_mm), camera
 

@@ -1,4 +1,4 @@
-"""Verdict on a registration without ground truth: scores that carry their own scale, and what is physically possible."""
+"""Verdict on a registration without ground truth: scores that carry their own scale, and physical plausibility."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from jaxtyping import Float
 from osteoray.errors.verdict import Finding
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera
-from osteoray.geometry.rigid import invert_rigid
 from osteoray.radiography.shear_warp import gradient_correlations
-from osteoray.registration.articulated import PELVIS, Placed, Scene, bone_target
+from osteoray.registration.articulated import JOINT, PELVIS, Placed, Scene, bone_target
 from osteoray.registration.bone_models import BoneModel
 from osteoray.registration.femur_pose import FemurPose
 from osteoray.registration.parametrisation import DEPTH_MM_PER_UNIT, ROTATION_RAD_PER_UNIT, mean_image_distance_mm
@@ -98,7 +97,8 @@ def quality(
     pixels = 2 * np.count_nonzero(target.weights)
     noise = float((residual**2).sum()) / pixels * NOISE_AREA_MM2 / float(np.prod(camera.pitch_mm))
     flat = jacobian.reshape(6, -1).astype(float)
-    variance = noise * np.diag(np.linalg.pinv(flat @ flat.T))
+    tether = np.zeros(6) if name == PELVIS else JOINT
+    variance = noise * np.diag(np.linalg.pinv(flat @ flat.T + np.diag(tether)))
     scale = np.array([np.degrees(ROTATION_RAD_PER_UNIT)] * 3 + [1.0, 1.0, DEPTH_MM_PER_UNIT])
     return Quality(
         agreement_mm=bone.agreement_mm,

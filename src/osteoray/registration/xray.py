@@ -12,11 +12,9 @@ from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.registration.articulated import PELVIS, Placed, place_femur, place_pelvis, scene, sweep
-from osteoray.registration.bone_models import BoneModel
+from osteoray.registration.bone_models import FEMUR_NAME, BoneModel
 from osteoray.registration.search import Effort
 from osteoray.registration.verdict import Limits, Quality, findings, quality
-
-FEMUR_NAME = {Side.LEFT: "left_femur", Side.RIGHT: "right_femur"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +49,18 @@ class Registration:
     placed: dict[str, Placed]
     quality: dict[str, Quality]
     findings: list[Finding]
+
+    def facts(self) -> dict[str, dict]:
+        """Poses and scores of the trusted bones as JSON values: quantity, then bone."""
+        scores = {name: self.quality[name] for name in self.placed}
+        return {
+            "camera_from_world": {name: bone.camera_from_world.tolist() for name, bone in self.placed.items()},
+            "similarity": {name: bone.correlation for name, bone in self.placed.items()},
+            "sd": {name: score.sd.tolist() for name, score in scores.items()},
+        } | {
+            quantity: {name: getattr(score, quantity) for name, score in scores.items()}
+            for quantity in ("z", "agreement_mm", "split_mm", "field", "joint_shift_mm", "joint_depth_mm")
+        }
 
 
 def start_camera(
@@ -113,5 +123,5 @@ def register_xray(
         if name in models:
             scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng)
             against += findings(scores[name], limits, xray_id, side.value)
-    lost = {FEMUR_NAME[Side(f.side)] for f in against if f.verdict is Verdict.WITHHELD}
+    lost = {FEMUR_NAME[Side(f.side)] for f in against if f.side and f.verdict is Verdict.WITHHELD}
     return Registration({name: bone for name, bone in placed.items() if name not in lost}, scores, against)

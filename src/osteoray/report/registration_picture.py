@@ -40,7 +40,7 @@ def registration_picture(
 
 def _windowed(image: Float[np.ndarray, "rows columns"]) -> UInt8[np.ndarray, "rows columns"]:
     low, high = np.percentile(image, (1.0, 99.5))
-    return np.uint8(255 * np.clip((image - low) / max(high - low, 1e-9), 0, 1))
+    return (255 * np.clip((image - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint8)
 
 
 def _outline(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:

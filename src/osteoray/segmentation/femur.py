@@ -21,6 +21,7 @@ NECK_SHAFT_ANGLE_DEG = (105.0, 155.0)
 HEAD_TO_NECK_MM = (8.0, 60.0)
 MAX_HEAD_RESIDUAL_MM = 1.2
 MIN_HEAD_COVERAGE = 0.35
+MIN_LENGTH_RADII = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +153,16 @@ def _lesser_trochanter(
     head_at_mm = float(shaft.position_mm(head.centre_mm))
     low_mm = lower_end_mm(surface, shaft)
     high_mm = head_at_mm - 1.3 * head.radius_mm
-    return find_lesser_trochanter(surface, shaft, medial, posterior, low_mm, high_mm), low_mm
+    try:
+        return find_lesser_trochanter(surface, shaft, medial, posterior, low_mm, high_mm), low_mm
+    except ValueError as error:
+        # The trochanter begins about 3 head radii below the head's centre: a short femur lacks it, or shaft below it.
+        if head_at_mm - low_mm < MIN_LENGTH_RADII * head.radius_mm:
+            detail = (
+                f"femur ends {head_at_mm - low_mm:.0f} mm below the head's centre, before the lesser trochanter does"
+            )
+            raise Withheld("SEG-CROPPED", detail, side=side.value) from error
+        raise
 
 
 def _checked(femur: FemurGeometry, distal_cut_mm: float) -> FemurGeometry:

@@ -102,7 +102,8 @@ def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
         return bones
     plane = sagittal_plane(classes)
     min_voxels = MIN_PART_CM3 * 1000 / classes.grid.voxel_mm3
-    pairs = {BoneClass.HIP: (Bone.LEFT_HIP, Bone.RIGHT_HIP), BoneClass.FEMUR: (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR)}
+    # Femurs first: where a socket surrounds a head, the head is no hole of the hip bone.
+    pairs = {BoneClass.FEMUR: (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR), BoneClass.HIP: (Bone.LEFT_HIP, Bone.RIGHT_HIP)}
     for bone_class, (left, right) in pairs.items():
         is_left, is_right = _split(classes, bone_class, plane, min_voxels)
         _paint(bones, is_left, left, min_voxels)
@@ -141,7 +142,11 @@ def _paint(bones: UInt8[np.ndarray, "k j i"], mask: Bool[np.ndarray, "k j i"], b
         return
     box = ndimage.find_objects(parts)[int(sizes.argmax())]
     part = parts[box] == 1 + sizes.argmax()
-    for k, layer in enumerate(part):
-        part[k] = ndimage.binary_fill_holes(layer)
+    if bone in (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR):
+        # Layer by layer, because the last layer of the scan leaves the marrow cavity open.
+        part = np.stack([ndimage.binary_fill_holes(layer) for layer in part])
+    else:
+        # In space, because a layer closes the sacral canal and the foramina, which are no bone.
+        part = ndimage.binary_fill_holes(part)
     target = bones[box]
     target[part & (target == 0)] = bone

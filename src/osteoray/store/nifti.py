@@ -7,7 +7,9 @@ in memory it is the project's (LPS, index k, j, i). The translation happens here
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -20,6 +22,7 @@ from osteoray.store.atomic import writing
 
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REVERSE_INDEX = np.eye(4)[[2, 1, 0, 3]]
+_NOT_NIFTI = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
 
 
 def write_volume(path: str | Path, volume: Volume, step: float | None = None) -> None:
@@ -64,13 +67,14 @@ def read_volume(path: str | Path, dtype: type | None = None) -> Volume:
         UnreadableInput: missing, not NIfTI, or not three-dimensional.
     """
     try:
-        image = nib.load(path)
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
-        raise UnreadableInput(path, "file", "a NIfTI volume", error, "TAB-PATH") from error
-    if len(image.shape) != 3:
-        raise UnreadableInput(path, "dimensions", "three", image.shape, "TAB-VALUE")
-    proxy = image.dataobj
-    array = np.asarray(proxy.get_unscaled())
+        image = nib.Nifti1Image.from_filename(path)
+        proxy: Any = image.dataobj
+        array = np.asarray(proxy.get_unscaled())
+    except (OSError, EOFError, zlib.error, *_NOT_NIFTI) as error:
+        reason = str(error).splitlines()[0]
+        raise UnreadableInput(path, "file", "a NIfTI volume", reason, "TAB-PATH") from error
+    if array.ndim != 3:
+        raise UnreadableInput(path, "dimensions", "three", array.shape, "TAB-VALUE")
     if (proxy.slope, proxy.inter) != (1.0, 0.0):
         array = array * np.float32(proxy.slope) + np.float32(proxy.inter)
     array = np.ascontiguousarray(array.transpose(2, 1, 0))
