@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
+# A label map of a real pelvis: 1 pelvis, 2 femur, 3 sacrum.
+LABELS ?= ../shared/data/anatomy/Pelvic-Ref-001_label.nii.gz
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -24,7 +26,7 @@ lint: .venv/dev.lock
 	$(BIN)/snakemake --lint
 
 benchmark: .venv/dev.lock
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/registration.py --labels $(LABELS)
 
 # Generated files: tests fail when they drift.
 envs: .venv/dev.lock

@@ -13,7 +13,7 @@ from scipy import ndimage
 from osteoray.errors.unreadable import Withheld
 from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.bones import Side
+from osteoray.imaging.bones import FEMUR, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.femur import femur_frame, locate_femur
 from osteoray.segmentation.metal import metal_near_mm3
@@ -85,7 +85,7 @@ def test_fitted_lines_point_upwards():
 
 
 @pytest.mark.parametrize("side", list(Side))
-@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (2.5, 1.8, 1.8)])
+@pytest.mark.parametrize("spacing_mm", [(1.3, 1.3, 1.3), (2.5, 1.8, 1.8)])
 @pytest.mark.parametrize("rotation_deg", [(0.0, 0.0, 0.0), (15.0, 6.0, 20.0)])
 def test_landmarks_of_a_known_femur(femur_of, side, spacing_mm, rotation_deg):
     known = femur_of(side, spacing_mm, rotation_deg)
@@ -120,6 +120,15 @@ def test_a_shaft_without_a_head_has_no_landmarks():
     axis = np.array([0.0, 0.0, 1.0])
     with pytest.raises(Withheld, match="SEG-LANDMARK"):
         locate_femur(cylinder(axis, 14.0), Side.LEFT, CUT_MM)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.3, 0.5])
+def test_any_piece_of_a_femur_is_measured_or_withheld(femur_of, kept):
+    mask = femur_of(Side.LEFT, (2.5, 1.8, 1.8)).mask
+    piece = mask.array.copy()
+    piece[: round(len(piece) * (1 - kept))] = False
+    with pytest.raises(Withheld, match=r"SEG-LANDMARK|SEG-CROPPED"):
+        locate_femur(Volume(piece, mask.grid), Side.LEFT, CUT_MM)
 
 
 def test_the_wrong_side_has_no_head(femur_of):
@@ -237,3 +246,14 @@ def test_facts_are_json_values(femur_of):
     femur = locate_femur(known.mask, Side.LEFT, CUT_MM)
     facts = json.loads(json.dumps(femur.facts(), allow_nan=False))
     np.testing.assert_allclose(facts["head_centre_mm"], femur.head.centre_mm)
+
+
+def test_a_real_scan_with_an_implant_that_ends_at_the_heads_has_no_usable_side(shared_data):
+    folder = shared_data / "scans" / "abdomen-pelvis-ct"
+    labels = read_volume(folder / "bone_muscle_labels.nii.gz")
+    ct_hu = read_volume(folder / "example_ct.nii.gz")
+    left, right = (Volume(labels.array == FEMUR[side], labels.grid) for side in (Side.LEFT, Side.RIGHT))
+    assert metal_near_mm3(ct_hu, left, 2800.0) > 50.0
+    assert metal_near_mm3(ct_hu, right, 2800.0) == 0.0
+    with pytest.raises(Withheld, match=r"SEG-LANDMARK|SEG-CROPPED"):
+        locate_femur(right, Side.RIGHT, CUT_MM)

@@ -17,7 +17,7 @@ from osteoray.segmentation.sides import BoneClass, bones_of_classes
 from osteoray.segmentation.slices import central_box, network_input, network_target
 from osteoray.segmentation.training import LabelledSlices, Schedule, segmentation_loss, train
 
-SMALL = Shape(base_filters=8, levels=3, dropout=0.1, classes=4)
+SMALL = Shape(base_filters=8, levels=4, dropout=0.05, classes=4)
 WINDOW_HU = (-200.0, 1000.0)
 
 

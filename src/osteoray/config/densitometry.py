@@ -33,7 +33,7 @@ class DensitometryConfig(Section):
     """Patients of the other folds with a DXA measurement that a DXA-equivalent value, and so a T-score, needs."""
     magnification: float = Field(1.17, ge=1, lt=2)
     """Magnification of a hip on the detector; used for the area of the predicted bone only, never for its BMD."""
-    plausible_area_cm2: tuple[float, float] = (15.0, 45.0)
+    plausible_area_cm2: tuple[float, float] = (15.0, 65.0)
     """Plausible projected area of a proximal femur (cm², at the bone)."""
-    plausible_bmd_g_cm2: tuple[float, float] = (0.3, 1.6)
+    plausible_bmd_g_cm2: tuple[float, float] = (0.15, 1.6)
     """Plausible areal density of a proximal femur (g/cm²)."""

@@ -111,5 +111,4 @@ REASONS: dict[str, Reason] = {
     "BMD-AREA": Reason("The area of the predicted bone is implausible.", True, "Look at the predicted map."),
     "BMD-RANGE": Reason("The predicted density is outside any plausible range.", True, "Look at the predicted map."),
     "BMD-INTERVAL": Reason("Too few other patients were measured to give an interval.", True, "Enrol more patients."),
-    "BMD-SPREAD": Reason("The models of the folds disagree about this X-ray.", False, "Treat the value with care."),
 }

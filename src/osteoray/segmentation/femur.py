@@ -98,9 +98,8 @@ def locate_femur(mask: Volume, side: Side, distal_cut_mm: float) -> FemurGeometr
     Raises:
         Withheld: SEG-LANDMARK if a landmark is undefined or implausible, SEG-CROPPED if the femur ends too early.
     """
-    surface = BoneSurface.of(mask)
     try:
-        return _checked(_locate(surface, side), distal_cut_mm)
+        return _checked(_locate(BoneSurface.of(mask), side), distal_cut_mm)
     except ValueError as error:
         raise Withheld("SEG-LANDMARK", str(error), side=side.value) from error
 

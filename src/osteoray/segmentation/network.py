@@ -87,4 +87,9 @@ def from_checkpoint(checkpoint: dict) -> BayesianUNet:
     """The network that `to_checkpoint` saved, ready for inference."""
     network = BayesianUNet(Shape(**checkpoint["shape"]))
     network.load_state_dict(checkpoint["weights"])
-    return network.eval().to(memory_format=torch.channels_last)
+    return in_channels_last(network.eval())
+
+
+def in_channels_last(network: BayesianUNet) -> BayesianUNet:
+    """The network with its weights in the layout that convolutions on a CPU run twice as fast in."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

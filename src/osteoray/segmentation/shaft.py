@@ -32,7 +32,13 @@ class Axis:
 
 
 def fit_line(points_mm: Float[np.ndarray, "n 3"]) -> Axis:
-    """Line of least squared distance, pointing superiorly (+z)."""
+    """Line of least squared distance, pointing superiorly (+z).
+
+    Raises:
+        ValueError: fewer than two points.
+    """
+    if len(points_mm) < 2:
+        raise ValueError(f"points_mm: expected two or more cross-sections of a shaft, got {len(points_mm)}")
     mean = points_mm.mean(axis=0)
     direction = np.linalg.svd(points_mm - mean, full_matrices=False)[2][0]
     return Axis(mean, direction * (1.0 if direction[2] >= 0 else -1.0))
@@ -49,10 +55,15 @@ def lower_end_mm(surface: BoneSurface, axis: Axis) -> float:
     """Position of the lowest complete cross-section, where the scan or the femur ends.
 
     A plane tilted against the scan's last slice cuts an incomplete section; its area is small.
+
+    Raises:
+        ValueError: the axis misses the bone.
     """
     lowest = float(axis.position_mm(surface.voxels()).min())
     positions_mm = np.arange(lowest - 5.0, lowest + 40.0, 1.0)
     area_mm2 = cross_sections(surface, axis.point_mm, axis.direction, positions_mm, step_mm=2.0).area_mm2
+    if not area_mm2.any():
+        raise ValueError("axis: expected it to run through the bone's lower end, got no cross-section")
     whole = np.flatnonzero(area_mm2 > 0.9 * np.median(area_mm2[area_mm2 > 0]))
     return float(positions_mm[whole[0]])
 
@@ -68,7 +79,8 @@ def refine_shaft(surface: BoneSurface, axis: Axis, low_mm: float, high_mm: float
     """
     low_point, high_point = axis.at(low_mm), axis.at(high_mm)
     for _ in range(3):
-        positions_mm = np.arange(axis.position_mm(low_point), axis.position_mm(high_point) + 0.5, 1.0)
+        first_mm, last_mm = (float(axis.position_mm(point)) for point in (low_point, high_point))
+        positions_mm = np.arange(first_mm, last_mm + 0.5, 1.0)
         sections = cross_sections(surface, axis.point_mm, axis.direction, positions_mm, half_width_mm=30.0)
         axis = fit_line(sections.centroid_mm[sections.area_mm2 > 0])
     return axis

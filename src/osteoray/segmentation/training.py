@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from osteoray.segmentation.augmentation import apply_views, sample_views
-from osteoray.segmentation.network import BayesianUNet, Shape
+from osteoray.segmentation.network import BayesianUNet, Shape, in_channels_last
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +96,10 @@ def train(
     images, labels = _stack(patients)
     torch.manual_seed(schedule.seed)
     generator = torch.Generator().manual_seed(schedule.seed)
-    network = BayesianUNet(shape).to(memory_format=torch.channels_last)
+    network = in_channels_last(BayesianUNet(shape))
     optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, schedule.learning_rate, total_steps=schedule.steps + 1, pct_start=0.25
+        optimiser, schedule.learning_rate, total_steps=schedule.steps + 1, pct_start=0.2
     )
     first = 0
     if resume is not None:
@@ -113,7 +113,7 @@ def train(
     losses = []
     for step in range(first + 1, schedule.steps + 1):
         chosen = torch.randint(len(images), (schedule.batch,), generator=generator)
-        views = sample_views(schedule.batch, tuple(images.shape[-2:]), generator)
+        views = sample_views(schedule.batch, (images.shape[-2], images.shape[-1]), generator)
         shares = functional.one_hot(labels[chosen].long(), shape.classes).movedim(-1, 1).float()
         image, target = apply_views(images[chosen], shares, views)
         loss = segmentation_loss(network(image.contiguous(memory_format=torch.channels_last)), target)

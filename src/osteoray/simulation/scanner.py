@@ -10,8 +10,6 @@ from jaxtyping import Float, Float32, Int16, UInt8
 
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.resampling import resample
-from osteoray.imaging.volume import Volume
 from osteoray.simulation.body import Body
 from osteoray.simulation.ct_response import ct_response
 from osteoray.simulation.phantom import PhantomDesign, PhantomPlacement, paint_phantom, rod_centres_mm
@@ -142,14 +140,25 @@ def scan_body(body: Body, scan: Scan, design: PhantomDesign, grid: VoxelGrid, rn
     return CtScan(
         grid=grid,
         hu=hu,
-        bones=resample(Volume(body.bones, body.grid), grid, nearest=True).array,
-        proximal_femur=resample(Volume(body.proximal_femur, body.grid), grid, nearest=True).array,
+        bones=_labels_of_half_filled(body.bones, footprint),
+        proximal_femur=_labels_of_half_filled(body.proximal_femur, footprint),
         ha_mg_cm3=ha_mg_cm3,
         qct_ideal_mg_cm3=qct_ideal_mg_cm3,
         rods_mm=rod_centres_mm(design, scan.placement, z_mm[scan.placement.reaches(design, z_mm)]),
         slope_mg_cm3_per_hu=slope,
         intercept_mg_cm3=-slope * scan.offset_hu,
     )
+
+
+def _labels_of_half_filled(labels: UInt8[np.ndarray, "k j i"], footprint: list[np.ndarray]) -> np.ndarray:
+    """A voxel of the scan carries the label that fills at least half of it.
+
+    The nearest label would shift the whole mask by up to half a voxel where both grids have the same spacing.
+    """
+    found = np.zeros([len(weights) for weights in footprint], np.uint8)
+    for label in np.unique(labels[labels > 0]):
+        found[_average((labels == label).astype(np.float32), footprint) >= 0.5] = label
+    return found
 
 
 def _acquire(

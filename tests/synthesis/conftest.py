@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from scipy.ndimage import gaussian_filter
 
 TISSUE_PER_CM = 0.2
@@ -19,6 +20,12 @@ class ToyHalves:
     bone: np.ndarray
     proximal_femur: np.ndarray
     patient: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def toy() -> ToyHalves:
+    """Twenty patients with four halves each."""
+    return toy_halves(patients=20, per_patient=4, height=64, seed=1)
 
 
 def toy_halves(patients: int, per_patient: int, height: int, seed: int) -> ToyHalves:
