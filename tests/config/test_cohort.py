@@ -47,7 +47,7 @@ def test_a_missing_table_is_one_line(tables, tmp_path):
 def test_a_duplicate_patient_leaves_the_others_untouched(tables):
     cohort = read_cohort(*tables(patients=PATIENTS + GOOD + GOOD + GOOD.replace("P1", "P2")))
     assert [p.patient_id for p in cohort.patients] == ["P2"]
-    assert cohort.enrolled == ("P1", "P2")
+    assert cohort.enrolled == (("P1", "F"), ("P2", "F"))
     assert codes(cohort) == [("P1", "", "TAB-DUPLICATE")] * 2
     assert "patients.tsv:2: patient_id: expected once, got 'P1' 2 times" in str(cohort.problems[0])
 
@@ -90,10 +90,11 @@ def test_a_bad_xray_leaves_the_patient_its_other_xrays(tables, row, told):
 def test_an_excluded_patient_stays_a_row_with_its_reason(tables):
     cohort = read_cohort(*tables(patients=PATIENTS + GOOD.replace("\t\n", "\thip replaced\n")))
     assert cohort.patients == ()
+    assert cohort.enrolled == (("P1", "F"),)
     assert "hip replaced" in str(cohort.problems[0])
 
 
 def test_order_is_enrolment_order_and_byte_order_marks_do_no_harm(tables):
     rows = "".join(GOOD.replace("P1", name) for name in ("P3", "P1", "P2"))
     cohort = read_cohort(*tables(patients="\ufeff" + PATIENTS + rows))
-    assert cohort.enrolled == ("P3", "P1", "P2")
+    assert [patient for patient, _ in cohort.enrolled] == ["P3", "P1", "P2"]

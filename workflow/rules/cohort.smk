@@ -47,7 +47,7 @@ def as_cohort(virtual_patients):
         )
         for p in virtual_patients
     ]
-    return Cohort(tuple(patients), tuple(p.patient_id for p in patients))
+    return Cohort(tuple(patients), tuple((p.patient_id, p.sex) for p in patients))
 
 
 if VIRTUAL:
@@ -63,7 +63,8 @@ else:
 PATIENT = {patient.patient_id: patient for patient in COHORT.patients}
 PATIENTS = list(PATIENT)
 RELEASE = CONFIG.folds.release.name
-RELEASED = [p for p in COHORT.enrolled[: CONFIG.folds.release.patients] if p in PATIENT]
+RELEASE_ROWS = COHORT.enrolled[: CONFIG.folds.release.patients]
+RELEASED = [patient_id for patient_id, _ in RELEASE_ROWS if patient_id in PATIENT]
 ENROLLED_LATER = [p for p in PATIENTS if p not in RELEASED]
 FOLDS = list(range(CONFIG.folds.count))
 EXPERIMENTS = [

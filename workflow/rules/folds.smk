@@ -14,7 +14,7 @@ rule assign_folds:
     resources:
         mem_mb=1000,
     params:
-        patients=json.dumps([[p, PATIENT[p].sex] for p in RELEASED]),
+        patients=json.dumps(RELEASE_ROWS),
         config=section("folds"),
         code=code("assign_folds"),
     conda:

@@ -74,10 +74,16 @@ class TableProblem:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Usable patients in enrolment order, everyone's enrolment order, and the rows that are not used."""
+    """Usable patients in enrolment order, everyone's enrolment order, and the rows that are not used.
+
+    Attributes:
+        patients: the usable ones.
+        enrolled: patient_id and sex of every row, used or not, so that excluding one moves nobody to another fold.
+        problems: the rows that are not used.
+    """
 
     patients: tuple[Patient, ...]
-    enrolled: tuple[str, ...]
+    enrolled: tuple[tuple[str, str], ...]
     problems: tuple[TableProblem, ...] = ()
 
     def __getitem__(self, patient_id: str) -> Patient:
@@ -126,11 +132,11 @@ def read_cohort(patients_path: str | Path, xrays_path: str | Path) -> Cohort:
     problems: list[TableProblem] = []
     xrays = _xrays_by_patient(xray_rows, {row.values["patient_id"].strip() for row in patient_rows}, problems)
     times = Counter(row.values["patient_id"].strip() for row in patient_rows)
-    enrolled, patients = [], []
+    enrolled: dict[str, str] = {}
+    patients = []
     for row in patient_rows:
         patient_id = row.values["patient_id"].strip()
-        if patient_id not in enrolled:
-            enrolled.append(patient_id)
+        enrolled.setdefault(patient_id, (row.values["sex"] or "").strip())
         patient = _patient(row, xrays.get(patient_id, ()))
         if times[patient_id] > 1:
             detail = f"{row.place}: patient_id: expected once, got {patient_id!r} {times[patient_id]} times"
@@ -141,7 +147,7 @@ def read_cohort(patients_path: str | Path, xrays_path: str | Path) -> Cohort:
             problems.append(TableProblem(patient_id, "", "TAB-EXCLUDED", f"{row.place}: exclude: {reason}"))
         else:
             patients.append(patient)
-    return Cohort(tuple(patients), tuple(enrolled), tuple(problems))
+    return Cohort(tuple(patients), tuple(enrolled.items()), tuple(problems))
 
 
 def _read_rows(path: Path, required: Sequence[str], optional: Sequence[str], errors: list[str]) -> list[_Row]:
