@@ -3,8 +3,8 @@
 import re
 
 import pytest
-
 from scripts.dev.make_reference import GENERATED
+
 from tests.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "config/README.md"]

@@ -4,8 +4,8 @@ import re
 
 import pytest
 import yaml
-
 from scripts.dev.make_envs import ENVIRONMENTS, environment, pins
+
 from tests.paths import ROOT
 
 LOCKS = ("imaging", "learning", "osteoray", "dev")

@@ -1,8 +1,8 @@
 import pytest
 import yaml
+from tests.paths import ROOT
 
 from osteoray.config.loading import ConfigError, load_config
-from tests.paths import ROOT
 
 HOSPITAL = {"raw": "r", "patients": "p.tsv", "xrays": "x.tsv"}
 

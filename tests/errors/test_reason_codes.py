@@ -15,7 +15,7 @@ def test_every_code_says_what_it_means_and_how_to_mend_it():
 
 
 def test_an_unknown_code_is_refused():
-    with pytest.raises(ValueError, match="code: expected one of .*, got 'NO-SUCH'"):
+    with pytest.raises(ValueError, match=r"code: expected one of .*, got 'NO-SUCH'"):
         Finding("NO-SUCH", "x")
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-
 from tests.paths import ROOT
 
 PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "envs", "profiles", "resources")

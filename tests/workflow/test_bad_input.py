@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-
 from tests.workflow.miniature import CONFIG, Repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
@@ -112,9 +111,7 @@ def test_a_table_without_a_column_stops_the_run_with_one_line(hospital):
     folder = raw.parent / "broken-tables"
     folder.mkdir()
     cohort = write_tables(folder, [("V001", "F", 70, 155, 55, "V001/CT")], [], PATIENT_COLUMNS[:5])
-    output = repository.snakemake(
-        "-n", configfile=repository.configure("broken.yaml", {"cohort": cohort}), check=False
-    )
+    output = repository.snakemake("-n", configfile=repository.configure("broken.yaml", {"cohort": cohort}), check=False)
     assert "patients.tsv:1: expected a column 'ct', got patient_id, sex, age, height_cm, weight_kg" in output
     assert "Traceback" not in output
 

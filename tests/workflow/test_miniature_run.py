@@ -5,7 +5,6 @@ import csv
 import json
 
 import pytest
-
 from tests.workflow.miniature import CONFIG, Repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("miniature")]
@@ -75,7 +74,7 @@ def test_registration_hits_the_truth(results):
 
 
 def test_no_temporary_file_is_left(results):
-    assert [path for path in results.rglob("*.partial*")] == []
+    assert list(results.rglob("*.partial*")) == []
 
 
 def test_a_finished_cohort_has_nothing_to_do(finished):
@@ -117,7 +116,8 @@ def test_an_edit_below_src_reruns_the_stage_and_what_follows_but_not_what_came_b
     finally:
         path.write_text(original)
     assert planned["measure_qct"] == 4
-    assert not {"ingest_patient", "segment_bones", "register_xrays", "train_synthesis", "pretrain_encoder"} & set(planned)
+    earlier = {"ingest_patient", "segment_bones", "register_xrays", "train_synthesis", "pretrain_encoder"}
+    assert not earlier & set(planned)
 
 
 def test_a_section_of_the_configuration_concerns_its_own_stage(finished):

@@ -158,12 +158,10 @@ def _read_rows(path: Path, required: Sequence[str], optional: Sequence[str], err
         reader = csv.DictReader(file, delimiter="\t", restval="")
         header = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = header
-        for column in required:
-            if column not in header:
-                errors.append(f"{path}:1: expected a column {column!r}, got {', '.join(header) or 'an empty file'}")
-        for column in header:
-            if header.count(column) > 1:
-                errors.append(f"{path}:1: expected each column once, got {column!r} {header.count(column)} times")
+        got = ", ".join(header) or "an empty file"
+        errors += [f"{path}:1: expected a column {name!r}, got {got}" for name in required if name not in header]
+        twice = sorted({name for name in header if header.count(name) > 1})
+        errors += [f"{path}:1: expected each column once, got {name!r} {header.count(name)} times" for name in twice]
         return [_Row(f"{path}:{reader.line_num}", row) for row in reader if any((v or "") for v in _texts(row))]
 
 
@@ -176,7 +174,9 @@ def _xrays_by_patient(rows: list[_Row], known: set[str], problems: list[TablePro
     for row in rows:
         patient_id = row.text("patient_id", known.__contains__, "a patient_id of patients.tsv")
         taken = {xray.xray_id for xray in xrays.get(patient_id, [])}
-        xray_id = row.text("xray_id", lambda t: _is_identifier(t) and t not in taken, "a new name (A-Z, 0-9, -, _)")
+        xray_id = row.text("xray_id", _is_identifier, "letters, digits, - and _")
+        if xray_id in taken:
+            row.errors.append(f"{row.place}: xray_id: expected a new name, got {xray_id!r} again")
         pose = row.choice("pose", POSES, default="unknown")
         path = row.text("path", bool, "a DICOM file")
         if row.errors:

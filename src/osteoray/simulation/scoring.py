@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
@@ -79,7 +81,8 @@ def areal_map_g_cm2(part: Part, camera: Camera) -> Float[np.ndarray, "rows colum
 
 def femur_truth_of(facts: dict) -> FemurTruth:
     """Landmarks from their JSON values."""
-    return FemurTruth(**{k: np.array(v) if isinstance(v, list) else v for k, v in facts.items()})
+    values: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in facts.items()}
+    return FemurTruth(**values)
 
 
 def map_errors(

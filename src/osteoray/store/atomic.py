@@ -17,6 +17,6 @@ def writing(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{stem}.{os.getpid()}.partial{dot}{suffixes}")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
