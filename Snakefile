@@ -9,6 +9,7 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/cohort.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/ingest.smk"
 include: "workflow/rules/calibration.smk"

@@ -45,3 +45,14 @@ def test_all_errors_come_at_once():
     with pytest.raises(ConfigError) as error:
         load_config({"ressults": "x", "folds": {"count": 1}})
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_the_grid_knows_the_tasks_and_backbones_that_exist():
+    from typing import get_args
+
+    from osteoray.config.root import BackboneName, Task
+    from osteoray.learning.backbones import BACKBONES
+    from osteoray.pretraining.tasks import TASKS
+
+    assert set(get_args(BackboneName)) == set(BACKBONES)
+    assert {part for task in get_args(Task) for part in task.split("_")} == {"none", *TASKS}

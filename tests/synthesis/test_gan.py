@@ -73,3 +73,14 @@ def test_a_prediction_depends_on_its_own_xray_only() -> None:
     together = predict(task.generator, xrays, XRAYS, MAPS)
     alone = predict(task.generator, xrays[3:4], XRAYS, MAPS)
     np.testing.assert_allclose(together[3:4], alone, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_an_epoch_on_the_gpu_has_the_losses_of_the_processor() -> None:
+    data = {"xray": torch.rand(8, 64, 32) * 6, "proximal_femur": torch.rand(8, 64, 32)}
+    losses = [
+        next(iter(train(make_task(Weights(10.0, 1.0, 1.0)).to(device), data, Training(1, 4, 1e-3, 0, 0)))).losses
+        for device in ("cpu", "cuda")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)

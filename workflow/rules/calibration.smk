@@ -22,5 +22,5 @@ rule calibrate_ct:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/calibrate_ct.py --ingest {input.ingest:q} --phantom {input.phantom:q}"
+        'python "$SCRIPTS/calibrate_ct.py" --ingest {input.ingest:q} --phantom {input.phantom:q}'
         " --config {params.config:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -40,7 +40,7 @@ rule build_clinic:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/build_clinic.py --bmd {input.bmd:q} --predictions {input.predictions:q}"
+        'python "$SCRIPTS/build_clinic.py" --bmd {input.bmd:q} --predictions {input.predictions:q}'
         " --halves {input.halves:q} --ingest {input.ingest:q} --qct {input.qct:q} --agreement {input.agreement:q}"
         " --precision {input.precision:q} --exclusions {input.exclusions:q} --patients {params.patients:q}"
         " --reference {input.reference:q} --config {params.config:q} --output {output.index:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""Who takes part and what each rule is told: the configuration, the cohort and the digests."""
+"""Who takes part and what rules are told, from the configuration, the cohort tables and the code."""
 
 import json
 import os
@@ -17,19 +17,26 @@ from osteoray.config.cohort import Cohort, CohortTableError, Patient, Xray, read
 from osteoray.config.loading import ConfigError, load_config
 from osteoray.errors.codes import REASONS
 
-shell.executable("/bin/bash")
+shell.executable("bash")
 # Scripts find the package whether or not it is installed, and without --use-conda the Python that runs Snakemake.
-os.environ["PYTHONPATH"] = str(SOURCE)
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ |= {
+    "PYTHONPATH": str(SOURCE),
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.pathsep.join(os.get_exec_path())}",
+}
 
 try:
     CONFIG = load_config(config)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+if CONFIG.experiments.device == "cpu":
+    os.environ |= {"CUDA_VISIBLE_DEVICES": ""}
+
 RESULTS = CONFIG.results
 VIRTUAL = f"{RESULTS}/virtual" if CONFIG.cohort.virtual else None
 RAW = f"{VIRTUAL}/raw" if VIRTUAL else str(CONFIG.cohort.raw)
+# Places are told by the environment, not by parameters: a moved folder makes nothing run again.
+os.environ |= {"SCRIPTS": str(SCRIPTS), "RESULTS": RESULTS, "RAW": RAW}
 
 
 def as_cohort(virtual_patients):

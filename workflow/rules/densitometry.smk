@@ -22,7 +22,7 @@ rule measure_qct:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/measure_qct.py --calibration {input.calibration:q} --segmentation {input.segmentation:q}"
+        'python "$SCRIPTS/measure_qct.py" --calibration {input.calibration:q} --segmentation {input.segmentation:q}'
         " --config {params.config:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -45,12 +45,7 @@ rule gather_qct:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/gather_qct.py --manifests {input.manifests:q} --output {output.table:q} > {log:q} 2>&1"
-
-
-def enrolled_later(path):
-    """The prediction for patients outside the release, if there are any."""
-    return path if ENROLLED_LATER else []
+        'python "$SCRIPTS/gather_qct.py" --manifests {input.manifests:q} --output {output.table:q} > {log:q} 2>&1'
 
 
 rule read_bmd:
@@ -80,6 +75,6 @@ rule read_bmd:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/read_bmd.py --predictions {input.predictions:q} {input.later:q}"
+        'python "$SCRIPTS/read_bmd.py" --predictions {input.predictions:q} {input.later:q}'
         " --folds {input.folds:q} --halves {input.halves:q} --qct {input.qct:q} --patients {params.patients:q}"
         " --config {params.config:q} --output {output.table:q} > {log:q} 2>&1"

@@ -20,5 +20,5 @@ rule assign_folds:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/assign_folds.py --patients {params.patients:q} --config {params.config:q}"
+        'python "$SCRIPTS/assign_folds.py" --patients {params.patients:q} --config {params.config:q}'
         " --output {output.folds:q} > {log:q} 2>&1"

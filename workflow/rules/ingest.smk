@@ -1,18 +1,6 @@
 """Foreign DICOM becomes a CT in Hounsfield units and X-rays in log attenuation."""
 
 
-def inventory(wildcards):
-    """Number and size of the patient's raw files: a change means that their digests must be taken anew."""
-    if VIRTUAL:
-        return ""
-    patient = PATIENT[wildcards.patient]
-    folders = [Path(RAW, patient.ct)]
-    files = [Path(RAW, xray.path) for xray in patient.xrays]
-    entries = [e for folder in folders for root, _, names in os.walk(folder) for e in (Path(root, n) for n in names)]
-    sizes = [path.stat().st_size for path in [*entries, *files] if path.exists()]
-    return f"{len(sizes)} files, {sum(sizes)} bytes"
-
-
 rule record_source:
     message:
         "Record the raw files of {wildcards.patient}"
@@ -35,7 +23,7 @@ rule record_source:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/record_source.py --patient {wildcards.patient} --raw {RAW:q} --ct {params.ct:q}"
+        'python "$SCRIPTS/record_source.py" --patient {wildcards.patient} --raw "$RAW" --ct {params.ct:q}'
         " --xrays {params.xrays:q} --output {output.source:q} > {log:q} 2>&1"
 
 
@@ -61,6 +49,6 @@ rule ingest_patient:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/ingest_patient.py --patient {wildcards.patient} --raw {RAW:q} --ct {params.ct:q}"
+        'python "$SCRIPTS/ingest_patient.py" --patient {wildcards.patient} --raw "$RAW" --ct {params.ct:q}'
         " --xrays {params.xrays:q} --source {input.source:q} --config {params.config:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"

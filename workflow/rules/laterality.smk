@@ -24,7 +24,7 @@ rule split_halves:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/split_halves.py --ingest {input.ingest:q} --registration {input.registration:q}"
+        'python "$SCRIPTS/split_halves.py" --ingest {input.ingest:q} --registration {input.registration:q}'
         " --projection {input.projection:q} --target-side {params.target_side} --config {params.config:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 
@@ -48,5 +48,5 @@ rule assemble_release:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/assemble_release.py --halves {input.halves:q} --size {wildcards.size}"
+        'python "$SCRIPTS/assemble_release.py" --halves {input.halves:q} --size {wildcards.size}'
         " --output {output.index:q} > {log:q} 2>&1"

@@ -1,17 +1,6 @@
 """The zoo: an encoder learns from the release's own X-rays before it sees the target."""
 
 
-def encoder_of(task):
-    """The encoder that a task ends with."""
-    return f"{RESULTS}/pretraining/{{release}}/{task}/{{backbone}}/{{size}}/fold{{fold}}/encoder.pt"
-
-
-def earlier_encoder(wildcards):
-    """What a cascade starts from: mp_bd trains bd from mp's encoder."""
-    earlier, _, _ = wildcards.task.rpartition("_")
-    return encoder_of(earlier).format(**wildcards) if earlier else []
-
-
 rule pretrain_encoder:
     message:
         "Pretrain {wildcards.backbone} by {wildcards.task} at {wildcards.size}, fold {wildcards.fold}"
@@ -37,6 +26,6 @@ rule pretrain_encoder:
     conda:
         "../../envs/learning.yaml"
     shell:
-        "python {SCRIPTS}/pretrain_encoder.py --release {input.release:q} --folds {input.folds:q}"
+        'python "$SCRIPTS/pretrain_encoder.py" --release {input.release:q} --folds {input.folds:q}'
         " --fold {wildcards.fold} --task {params.last} --init '{input.earlier}' --backbone {wildcards.backbone}"
         " --config {params.config:q} --output {output.encoder:q} > {log:q} 2>&1"

@@ -23,6 +23,6 @@ rule project_density:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/project_density.py --calibration {input.calibration:q}"
+        'python "$SCRIPTS/project_density.py" --calibration {input.calibration:q}'
         " --segmentation {input.segmentation:q} --registration {input.registration:q} --config {params.config:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"

@@ -23,6 +23,6 @@ rule register_xrays:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/register_xrays.py --ingest {input.ingest:q} --calibration {input.calibration:q}"
+        'python "$SCRIPTS/register_xrays.py" --ingest {input.ingest:q} --calibration {input.calibration:q}'
         " --segmentation {input.segmentation:q} --config {params.config:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"

@@ -41,6 +41,6 @@ rule build_report:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/build_report.py --bmd {input.bmd:q} --statistics {input.statistics:q}"
+        'python "$SCRIPTS/build_report.py" --bmd {input.bmd:q} --statistics {input.statistics:q}'
         " --predictions {input.predictions:q} --releases {input.releases:q} --logs {params.logs:q}"
         " --patients {params.patients:q} --config {params.config:q} --output {output.html:q} > {log:q} 2>&1"

@@ -1,26 +1,5 @@
 """Pelvis, femurs and sacrum in the CT, and the proximal-femur region by geometry."""
 
-
-def raw_path(column):
-    """A path of the patient's row below the raw folder, quoted for the shell; nothing stays nothing."""
-
-    def quoted(wildcards):
-        path = getattr(PATIENT[wildcards.patient], column)
-        return shlex.quote(f"{RAW}/{path}" if path else "")
-
-    return quoted
-
-
-def provided(column):
-    """A provided mask as an input, if it is there; one that is missing concerns its patient alone."""
-
-    def existing(wildcards):
-        path = getattr(PATIENT[wildcards.patient], column)
-        return [f"{RAW}/{path}"] if path and not VIRTUAL and Path(RAW, path).is_file() else []
-
-    return existing
-
-
 # Labels of patients enrolled after the release train nothing.
 LABELLED = [patient_id for patient_id in RELEASED if PATIENT[patient_id].bone_labels]
 
@@ -49,7 +28,7 @@ rule train_segmentation:
     conda:
         "../../envs/learning.yaml"
     shell:
-        "python {SCRIPTS}/train_segmentation.py --ingest {input.ingest:q} --labels {params.labels:q}"
+        'python "$SCRIPTS/train_segmentation.py" --ingest {input.ingest:q} --labels {params.labels:q}'
         " --config {params.config:q} --output {output.model:q} > {log:q} 2>&1"
 
 
@@ -80,6 +59,6 @@ rule segment_bones:
     conda:
         "../../envs/learning.yaml"
     shell:
-        "python {SCRIPTS}/segment_bones.py --ingest {input.ingest:q} --model '{input.model}'"
+        "python \"$SCRIPTS/segment_bones.py\" --ingest {input.ingest:q} --model '{input.model}'"
         " --bone-labels {params.bone_labels} --proximal-femur {params.proximal_femur}"
         " --config {params.config:q} --output {output.manifest:q} > {log:q} 2>&1"

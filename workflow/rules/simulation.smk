@@ -3,13 +3,6 @@
 if VIRTUAL:
     VIRTUAL_PATIENT = {patient.patient_id: patient for patient in enrol(CONFIG.cohort.virtual)}
 
-    def virtual_section(wildcards):
-        """The virtual cohort's section without its length: more patients change none."""
-        patient = VIRTUAL_PATIENT[wildcards.patient]
-        last = patient.index + 1
-        update = {"patients": last, "labelled": last if patient.labelled else 0}
-        return CONFIG.cohort.virtual.model_copy(update=update).model_dump_json()
-
     rule simulate_patient:
         message:
             "Simulate CT and X-rays of {wildcards.patient}"
@@ -28,8 +21,8 @@ if VIRTUAL:
         conda:
             "../../envs/imaging.yaml"
         shell:
-            "python {SCRIPTS}/simulate_patient.py --patient {wildcards.patient} --config {params.config:q}"
-            " --raw {RAW:q}/{wildcards.patient} --output {output.manifest:q} > {log:q} 2>&1"
+            'python "$SCRIPTS/simulate_patient.py" --patient {wildcards.patient} --config {params.config:q}'
+            ' --raw "$RAW"/{wildcards.patient} --output {output.manifest:q} > {log:q} 2>&1'
 
     rule write_cohort_tables:
         message:
@@ -50,5 +43,5 @@ if VIRTUAL:
         conda:
             "../../envs/imaging.yaml"
         shell:
-            "python {SCRIPTS}/write_cohort_tables.py --config {params.config:q}"
+            'python "$SCRIPTS/write_cohort_tables.py" --config {params.config:q}'
             " --patients {output.patients:q} --xrays {output.xrays:q} > {log:q} 2>&1"

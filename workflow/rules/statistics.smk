@@ -27,8 +27,8 @@ rule compute_statistics:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/compute_statistics.py --bmd {input.bmd:q} --config {params.config:q}"
-        " --output-dir {RESULTS:q}/statistics > {log:q} 2>&1"
+        'python "$SCRIPTS/compute_statistics.py" --bmd {input.bmd:q} --config {params.config:q}'
+        " --output-dir $RESULTS/statistics > {log:q} 2>&1"
 
 
 rule gather_exclusions:
@@ -52,7 +52,7 @@ rule gather_exclusions:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "python {SCRIPTS}/gather_exclusions.py --manifests {input.manifests:q} --problems {params.problems:q}"
+        'python "$SCRIPTS/gather_exclusions.py" --manifests {input.manifests:q} --problems {params.problems:q}'
         " --exclusions {output.exclusions:q} --stages {output.stages:q} > {log:q} 2>&1"
 
 
@@ -81,6 +81,6 @@ if VIRTUAL:
         conda:
             "../../envs/imaging.yaml"
         shell:
-            "python {SCRIPTS}/score_against_truth.py --results {RESULTS:q} --truth {VIRTUAL:q}/truth"
+            'python "$SCRIPTS/score_against_truth.py" --results $RESULTS --truth $RESULTS/virtual/truth'
             " --patients {params.patients}"
             " --bmd {input.bmd:q} --output {output.table:q} > {log:q} 2>&1"

@@ -3,11 +3,6 @@
 SYNTHESIS = f"{RESULTS}/synthesis/{{release}}/{{task}}/{{backbone}}/{{size}}"
 
 
-def initial_encoder(wildcards):
-    """The pretrained encoder; task none starts from random weights."""
-    return [] if wildcards.task == "none" else encoder_of(wildcards.task).format(**wildcards)
-
-
 rule train_synthesis:
     message:
         "Train map synthesis after {wildcards.task} ({wildcards.backbone}, {wildcards.size}), fold {wildcards.fold}"
@@ -32,7 +27,7 @@ rule train_synthesis:
     conda:
         "../../envs/learning.yaml"
     shell:
-        "python {SCRIPTS}/train_synthesis.py --release {input.release:q} --folds {input.folds:q}"
+        'python "$SCRIPTS/train_synthesis.py" --release {input.release:q} --folds {input.folds:q}'
         " --fold {wildcards.fold} --init '{input.encoder}' --backbone {wildcards.backbone}"
         " --config {params.config:q} --output {output.model:q} > {log:q} 2>&1"
 
@@ -58,7 +53,7 @@ rule predict_maps:
     conda:
         "../../envs/learning.yaml"
     shell:
-        "python {SCRIPTS}/predict_maps.py --model {input.model:q} --release {input.release:q}"
+        'python "$SCRIPTS/predict_maps.py" --model {input.model:q} --release {input.release:q}'
         " --folds {input.folds:q} --fold {wildcards.fold} --output {output.table:q} > {log:q} 2>&1"
 
 
@@ -83,5 +78,5 @@ rule predict_enrolled:
     conda:
         "../../envs/learning.yaml"
     shell:
-        "python {SCRIPTS}/predict_enrolled.py --models {input.models:q} --halves {input.halves:q}"
+        'python "$SCRIPTS/predict_enrolled.py" --models {input.models:q} --halves {input.halves:q}'
         " --size {wildcards.size} --output {output.table:q} > {log:q} 2>&1"

@@ -14,7 +14,7 @@ class DensitometryConfig(Section):
 
     threshold_g_cm2: float = Field(0.16, gt=0, lt=1)
     """Map pixels above this areal density count as bone (g/cm²), where too few training maps exist to sweep it."""
-    threshold_range_g_cm2: tuple[float, float] = (0.02, 0.5)
+    threshold_range_g_cm2: tuple[float, float] = (0.12, 0.5)
     """Thresholds swept on the training fold's reference maps (g/cm²)."""
     threshold_step_g_cm2: float = Field(0.02, gt=0, le=0.1)
     """Step of the sweep (g/cm²)."""

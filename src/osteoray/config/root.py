@@ -25,6 +25,7 @@ from osteoray.config.statistics import StatisticsConfig
 from osteoray.config.synthesis import SynthesisConfig
 
 Task = Literal["none", "mp", "bd", "mp_bd"]
+BackboneName = Literal["resnet10t", "resnet18", "dm_nfnet_f0", "convnextv2_atto", "convnextv2_nano", "convnextv2_tiny"]
 
 
 class CohortConfig(Section):
@@ -56,8 +57,8 @@ class ExperimentsConfig(Section):
 
     tasks: tuple[Task, ...] = Field(default=("none", "mp_bd"), min_length=1)
     """Pretraining tasks; `none` starts from random weights, a cascade is the names joined."""
-    backbones: tuple[str, ...] = Field(default=("resnet10t",), min_length=1)
-    """Encoders, by their name in `osteoray.learning.backbones`."""
+    backbones: tuple[BackboneName, ...] = Field(default=("resnet10t",), min_length=1)
+    """Encoders."""
     sizes: tuple[int, ...] = Field(default=(128,), min_length=1)
     """Heights of the training images in pixels; the width is half of it."""
     device: Literal["cpu", "cuda"] = "cpu"

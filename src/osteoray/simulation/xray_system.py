@@ -75,7 +75,7 @@ def draw_exposure(kvp: int, rng: np.random.Generator) -> Exposure:
     """
     return Exposure(
         kvp=kvp,
-        scatter_ratio=float(np.clip(rng.lognormal(np.log(0.45), 0.2), 0.2, 0.9)),
+        scatter_ratio=float(np.clip(rng.lognormal(np.log(0.45), 0.1), 0.2, 0.9)),
         aec_factor=float(rng.lognormal(0, 0.06)),
         blur_mm=float(rng.uniform(0.15, 0.25)),
         marker="R" if rng.random() < 0.7 else "L",
