@@ -6,7 +6,6 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from osteoray.store.atomic import writing
 from osteoray.store.manifest import Manifest, read_manifest, write_json
 from osteoray.store.nifti import read_radiograph
 from osteoray.store.tables import read_table
+from osteoray.version import VERSION
 
 DISPLAY_ROWS = 640
 
@@ -107,7 +107,7 @@ def model_of(args: argparse.Namespace, config: ClinicConfig) -> Model:
     precision = assemble_precision(repeats[0], config.minimum_precision_patients) if repeats else None
     return Model(
         f"{names[0]} · {names[1]} · {names[2]} px",
-        f"osteoray {version('osteoray')}",
+        f"osteoray {VERSION}",
         config.training_population,
         accuracy_sentence(agreement),
         precision,

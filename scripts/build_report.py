@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from osteoray.store.arrays import read_arrays
 from osteoray.store.atomic import writing
 from osteoray.store.release import read_index, read_rows
 from osteoray.store.tables import number, read_table
+from osteoray.version import VERSION
 
 TABLES = ("agreement", "precision", "image_quality", "significance", "exclusions", "stages", "truth")
 
@@ -46,7 +46,7 @@ def main() -> None:
     )
     draw = Drawer(config.dpi)
     parts = report_parts(evidence, draw, config.error_range_g_cm2)
-    facts = {"Software": f"osteoray {version('osteoray')}", "Experiments": ", ".join(map("/".join, bmd))}
+    facts = {"Software": f"osteoray {VERSION}", "Experiments": ", ".join(map("/".join, bmd))}
     page = render(config.title, config.cohort, highlights(evidence), parts, facts)
     for name, picture in draw.pictures.items():
         with writing(args.output.parent / "figures" / f"{name}.png") as temporary:

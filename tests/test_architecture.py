@@ -22,7 +22,7 @@ def test_import_contracts_hold():
 def test_every_script_is_called_by_a_rule_or_is_documented(script):
     rules = "\n".join(p.read_text() for p in (ROOT / "workflow" / "rules").glob("*.smk"))
     documents = "\n".join(p.read_text() for p in [ROOT / "config" / "README.md", *(ROOT / "docs").glob("*.md")])
-    assert f"{script.name} " in rules or script.name in documents
+    assert f"/{script.name}" in rules or script.name in documents
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)

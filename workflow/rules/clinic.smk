@@ -35,7 +35,7 @@ rule build_clinic:
     params:
         experiment=HANDED_OVER,
         patients=people("sex", "age_years"),
-        config=section("clinic"),
+        config=clinic_section,
         code=code("build_clinic"),
     conda:
         "../../envs/imaging.yaml"

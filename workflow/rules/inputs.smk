@@ -60,3 +60,11 @@ def virtual_section(wildcards):
     last = patient.index + 1
     update = {"patients": last, "labelled": last if patient.labelled else 0}
     return CONFIG.cohort.virtual.model_copy(update=update).model_dump_json()
+
+
+def clinic_section(wildcards):
+    """The clinic section; a report always says whom the model has learned from."""
+    virtual = "Virtual patients (simulated anatomy, CT and X-rays); no human data."
+    release = f"The first {len(RELEASED)} usable patients of this cohort (release {RELEASE})."
+    population = CONFIG.clinic.training_population or (virtual if VIRTUAL else release)
+    return CONFIG.clinic.model_copy(update={"training_population": population}).model_dump_json()

@@ -38,10 +38,10 @@ def _measurements(sheet: Sheet, y_mm: float, patient: Patient) -> float:
         (0, "Hip"),
         (16, "X-ray"),
         (40, "Pose"),
-        (64, "aBMD (g/cm²)"),
-        (88, "95 % interval"),
-        (114, "Area (cm²)"),
-        (134, "State"),
+        (60, "aBMD (g/cm²)"),
+        (82, "95 % interval"),
+        (106, "Area (cm²)"),
+        (123, "State"),
     )
     y_mm += 7
     for x_mm, title in columns:

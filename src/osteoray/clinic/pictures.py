@@ -73,7 +73,7 @@ def draw_overlay(ax: Axes, picture: Picture, maximum_g_cm2: float, marker_size: 
         row, column, rows, columns = overlay.box
         colours = mpl.colormaps[DENSITY_COLOURS](np.clip(areal / maximum_g_cm2, 0, 1))
         # Transparent where there is no bone, and soft at its border.
-        colours[..., 3] = 0.85 * np.clip(areal / 0.2, 0, 1)
+        colours[..., 3] = 0.85 * np.clip((areal - 0.1) / 0.15, 0, 1)
         frame = (column, column + columns, row + rows, row)
         ax.imshow(colours, extent=frame, interpolation="bilinear")
         shown = ScalarMappable(Normalize(0, maximum_g_cm2), DENSITY_COLOURS)

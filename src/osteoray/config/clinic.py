@@ -18,8 +18,8 @@ class ClinicConfig(Section):
     """Its backbone; null takes the last of experiments.backbones."""
     size: int | None = None
     """Its image height in pixels; null takes the last of experiments.sizes."""
-    training_population: str = "Virtual patients (simulated anatomy, CT and X-rays); no human data."
-    """Whom the model has learned from, printed on every report."""
+    training_population: str = ""
+    """Whom the model has learned from, printed on every report; empty names the release."""
     map_maximum_g_cm2: float = Field(2.0, gt=0)
     """Areal density at the upper end of the colour bar (g/cm²)."""
     minimum_precision_patients: int = Field(15, ge=2)
