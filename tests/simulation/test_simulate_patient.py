@@ -78,7 +78,7 @@ def test_the_tables_are_those_of_the_cohort(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["write_cohort_tables.py", *arguments])
     write_cohort_tables.main()
     cohort = read_cohort(*paths)
-    assert cohort.enrolled == ("V001", "V002", "V003") and not cohort.problems
+    assert tuple(p for p, _ in cohort.enrolled) == ("V001", "V002", "V003") and not cohort.problems
     assert [bool(p.bone_labels) for p in cohort.patients] == [True, True, False]
     assert cohort["V003"].xrays[0].path == "V003/XR/X1.dcm"
 

@@ -68,9 +68,9 @@ def test_calibration_finds_the_scanner_of_the_truth(results):
 
 
 def test_registration_hits_the_truth(results):
-    scores = {row["quantity"]: float(row["value"]) for row in rows(results / "statistics/truth.tsv")}
-    assert scores["pelvis projected error"] < 0.6
-    assert scores["femur projected error"] < 1.2
+    scores = {row["quantity"]: row["value"] for row in rows(results / "statistics/truth.tsv")}
+    assert float(scores["pelvis projected error"]) < 0.6
+    assert float(scores["femur projected error"]) < 1.2
 
 
 def test_no_temporary_file_is_left(results):
