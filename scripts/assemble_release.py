@@ -11,7 +11,7 @@ from osteoray.imaging.resampling import resize_image
 from osteoray.store.arrays import read_arrays
 from osteoray.store.atomic import writing
 from osteoray.store.manifest import Manifest, read_manifest
-from osteoray.store.release import ARRAYS, INDEX_COLUMNS
+from osteoray.store.release import ARRAYS, INDEX_COLUMNS, row_digest
 from osteoray.store.tables import write_table
 
 
@@ -40,6 +40,7 @@ def main() -> None:
                     part = parts.get(f"{half['xray_id']}_{half['side']}_{name}")
                     # A row without a map says so in the index; NaN makes any use of it visible.
                     array[row] = np.nan if part is None else resize_image(part, shape[1:])
+                index[row]["digest"] = row_digest(*(array[row] for array in arrays.values()))
                 row += 1
     write_table(args.output, index, INDEX_COLUMNS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,12 +59,20 @@ def main() -> None:
         pdf = patient_pdf(patient, pictures, cohort, lines, model, config.site, config.map_maximum_g_cm2)
         write_bytes(args.output.parent / p / "report.pdf", pdf)
         write_json(args.output.parent / p / "report.json", machine_report(patient, model))
+    remove_withdrawn(args.output.parent, set(people))
     write_bytes(args.output.parent / "cohort.xlsx", spreadsheet(patients, exclusions, model))
     write_bytes(args.output, index_page(patients, model, config.site).encode("utf-8"))
 
 
+def remove_withdrawn(clinic: Path, people: set[str]) -> None:
+    """Remove the folders of patients who have left the cohort tables; only folders that hold a report of ours."""
+    for report in clinic.glob("*/report.json"):
+        if report.parent.name not in people:
+            shutil.rmtree(report.parent)
+
+
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bmd", required=True, type=Path, help="{task}/{backbone}/{size}/bmd.tsv to hand over")
     parser.add_argument("--predictions", required=True, nargs="+", type=Path, help="tables of the model's predictions")
     parser.add_argument("--halves", required=True, nargs="+", type=Path, help="manifests of laterality")

@@ -24,7 +24,7 @@ TABLES = ("agreement", "precision", "image_quality", "significance", "exclusions
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bmd", required=True, nargs="+", type=Path, help="{release}/{task}/{backbone}/{size}/bmd.tsv")
     parser.add_argument("--statistics", required=True, nargs="+", type=Path, help=f"of {', '.join(TABLES)}: the .tsv")
     parser.add_argument("--predictions", required=True, nargs="+", type=Path, help="predictions/fold*.tsv of all")

@@ -25,7 +25,7 @@ from osteoray.store.tables import number, read_table, write_table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bmd", required=True, nargs="+", type=Path, help="{task}/{backbone}/{size}/bmd.tsv")
     parser.add_argument("--config", required=True, help="statistics section as JSON")
     parser.add_argument("--output-dir", required=True, type=Path, help="folder of the four tables")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from osteoray.config.ingest import IngestConfig
 from osteoray.errors.unreadable import UnreadableInput, Withheld
+from osteoray.errors.verdict import Finding
 from osteoray.ingest.ct import read_ct
 from osteoray.ingest.inventory import MISSING
 from osteoray.ingest.xray import read_xray
@@ -75,6 +76,10 @@ def main() -> None:
                 ingest_xray(manifest, row, args.raw / row["path"], config)
             except Withheld as error:
                 manifest.findings.append(replace(error.finding, xray_id=row["xray_id"]))
+        if not manifest.facts["xrays"]:
+            manifest.findings.append(
+                Finding("ING-NOXRAY", f"{len(json.loads(args.xrays))} listed, none of them usable")
+            )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from osteoray.learning.inference import predict
 from osteoray.learning.transfer import unpack_generator
 from osteoray.store.arrays import read_arrays, write_arrays
 from osteoray.store.manifest import read_manifest
-from osteoray.store.release import PREDICTION_COLUMNS
+from osteoray.store.release import PREDICTION_COLUMNS, row_digest
 from osteoray.store.tables import write_table
 from osteoray.store.training_run import read_weights
 
@@ -37,7 +37,8 @@ def main() -> None:
         generator, xray_window, map_window = unpack_generator(read_weights(path))
         maps += predict(generator, stack, xray_window, map_window) / len(args.models)
     write_arrays(args.output.with_suffix(".npz"), {"maps": maps})
-    write_table(args.output, index, PREDICTION_COLUMNS)
+    rows = (row | {"digest": row_digest(predicted)} for row, predicted in zip(index, maps, strict=True))
+    write_table(args.output, rows, PREDICTION_COLUMNS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from osteoray.learning.inference import predict
 from osteoray.learning.transfer import unpack_generator
 from osteoray.store.arrays import write_arrays
-from osteoray.store.release import PREDICTION_COLUMNS, read_index, read_rows, select_rows
+from osteoray.store.release import PREDICTION_COLUMNS, read_index, read_rows, row_digest, select_rows
 from osteoray.store.tables import write_table
 from osteoray.store.training_run import read_weights
 
@@ -27,7 +27,12 @@ def main() -> None:
     maps = predict(generator, read_rows(args.release, "xray", rows), xray_window, map_window)
     write_arrays(args.output.with_suffix(".npz"), {"maps": maps})
     write_table(
-        args.output, ({name: index[row][name] for name in PREDICTION_COLUMNS} for row in rows), PREDICTION_COLUMNS
+        args.output,
+        (
+            {name: index[row][name] for name in PREDICTION_COLUMNS} | {"digest": row_digest(predicted)}
+            for row, predicted in zip(rows, maps, strict=True)
+        ),
+        PREDICTION_COLUMNS,
     )
 
 

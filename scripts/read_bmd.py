@@ -27,9 +27,12 @@ COLUMNS = (
     *("verdict", "codes"),
 )
 
+CONFIDENCE = 0.95
+"""Coverage of the interval of a predicted BMD; every report prints it as 95 %."""
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", required=True, nargs="+", type=Path, help="fold*.tsv; the maps lie beside")
     parser.add_argument("--halves", required=True, nargs="+", type=Path, help="manifests of laterality")
     parser.add_argument("--folds", required=True, type=Path, help="folds of the release")
@@ -47,6 +50,8 @@ def main() -> None:
     halves, rows = [], []
     for facts, predicted, reference in read_maps(args.predictions, args.halves):
         patient_id, side = facts["patient_id"], facts["side"]
+        if patients.get(patient_id, {}).get("target_side", "both") not in (side, "both"):
+            continue  # The other side was excluded by the table: it has no value to report.
         curves = [
             None if areal is None else threshold_curve(areal, thresholds, config.maximum_g_cm2)
             for areal in (predicted, reference)
@@ -98,7 +103,7 @@ def settings_of(config: DensitometryConfig, thresholds: np.ndarray) -> Settings:
         config.threshold_g_cm2,
         config.scale == "line",
         config.minimum_training_maps,
-        config.confidence,
+        CONFIDENCE,
         config.minimum_interval_patients,
         config.minimum_dxa_patients,
         config.plausible_area_cm2,

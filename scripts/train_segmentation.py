@@ -9,6 +9,7 @@ import torch
 
 from osteoray.config.segmentation import SegmentationConfig
 from osteoray.errors.unreadable import Withheld
+from osteoray.errors.verdict import Finding
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.network import Shape, to_checkpoint
 from osteoray.segmentation.provided import provided_bones
@@ -68,11 +69,18 @@ def main() -> None:
     config = SegmentationConfig.model_validate_json(args.config)
     with recording("segmentation", "network", args.output) as manifest:
         pairs = zip(map(read_manifest, args.ingest), args.labels, strict=True)
-        usable = [(ingest, labels) for ingest, labels in pairs if not ingest.is_withheld]
+        usable = {}
+        for ingest, labels in pairs:
+            if not ingest.is_withheld:
+                try:
+                    usable[ingest.patient_id] = labelled_slices(ingest, labels, config)
+                except Withheld as error:
+                    detail = f"{ingest.patient_id}: {error.finding.detail}"
+                    manifest.findings.append(Finding("SEG-LABELS", detail))
         if not usable:
-            raise Withheld("SEG-MODEL", "none of the labelled patients has a usable CT")
-        manifest.facts["patients"] = [ingest.patient_id for ingest, _ in usable]
-        patients = [labelled_slices(ingest, labels, config) for ingest, labels in usable]
+            raise Withheld("SEG-MODEL", "none of the labelled patients has a usable CT and usable labels")
+        manifest.facts["patients"] = list(usable)
+        patients = list(usable.values())
         manifest.facts["slices"] = int(np.sum([len(patient.images) for patient in patients]))
         train_network(patients, config, manifest)
 

@@ -221,7 +221,7 @@ def hand_over(root: Path, cohort: Cohort) -> None:
     problems = [
         {"patient_id": "P099", "xray_id": "", "code": "TAB-EXCLUDED", "detail": "patients.tsv:9: exclude: withdrawn"}
     ]
-    run_script("gather_exclusions", "--manifests", *manifests, "--problems", json.dumps(problems),
+    run_script("gather_exclusions", "--manifests", *manifests, "--bmd", tables[-1], "--problems", json.dumps(problems),
                "--exclusions", statistics / "exclusions.tsv", "--stages", statistics / "stages.tsv")  # fmt: skip
     truth = {"stage": "calibration", "quantity": "slope error", "unit": "%", "value": 0.61, "n": 8, "note": "mean"}
     write_table(statistics / "truth.tsv", [truth], tuple(truth))
@@ -234,4 +234,5 @@ def hand_over(root: Path, cohort: Cohort) -> None:
                "--qct", qct, "--agreement", statistics / "agreement.tsv",
                "--precision", statistics / "precision.tsv", "--exclusions", statistics / "exclusions.tsv",
                "--patients", people, "--reference", ROOT / "resources/reference_bmd.yaml",
-               "--config", "{}", "--output", root / "clinic/index.html")  # fmt: skip
+               "--config", json.dumps({"training_population": "Virtual patients."}),
+               "--output", root / "clinic/index.html")  # fmt: skip

@@ -42,9 +42,18 @@ def test_a_withheld_measurement_refuses_a_number():
 
 
 def test_a_finding_on_the_ct_does_not_touch_the_value_from_the_xray():
-    patient = assembled([bmd()], [finding("calibration", "CAL-PHANTOM"), finding("registration", "REG-WEAK", "X1")])
+    patient = assembled([bmd()], [finding("calibration", "CAL-PHANTOM"), finding("segmentation", "SEG-LANDMARK")])
     assert patient.measurements[0].verdict == "reported"
-    assert [remark.code for remark in patient.remarks] == ["CAL-PHANTOM", "REG-WEAK"]
+    assert [remark.code for remark in patient.remarks] == ["CAL-PHANTOM", "SEG-LANDMARK"]
+
+
+def test_a_failed_registration_asks_for_care_and_metal_or_a_cut_hip_withholds():
+    findings = [finding("registration", "REG-WEAK", "X1"), finding("registration", "REG-FIELD", "X2")]
+    patient = assembled([bmd("X1"), bmd("X2")], findings)
+    assert [m.verdict for m in patient.measurements] == ["warning", "withheld"]
+    assert patient.measurements[0].estimate is not None
+    metal = assembled([bmd()], [finding("segmentation", "SEG-METAL")])
+    assert metal.measurements[0].verdict == "withheld"
 
 
 def test_a_finding_on_the_xray_or_its_pose_does():

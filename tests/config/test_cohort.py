@@ -98,3 +98,27 @@ def test_order_is_enrolment_order_and_byte_order_marks_do_no_harm(tables):
     rows = "".join(GOOD.replace("P1", name) for name in ("P3", "P1", "P2"))
     cohort = read_cohort(*tables(patients="\ufeff" + PATIENTS + rows))
     assert [patient for patient, _ in cohort.enrolled] == ["P3", "P1", "P2"]
+
+
+def test_a_misspelt_column_stops_the_run_and_an_extra_one_does_not(tables):
+    with pytest.raises(CohortTableError, match=r"expected a known column, got 'exlude'; did you mean 'exclude'\?"):
+        read_cohort(*tables(patients=PATIENTS.replace("exclude", "exlude") + GOOD))
+    assert read_cohort(*tables(patients=PATIENTS.replace("exclude", "ward") + GOOD)).problems == ()
+
+
+def test_an_excluded_row_needs_no_other_field(tables):
+    row = "P2\t\t\t\t\t\t\twithdrew\n"
+    cohort = read_cohort(*tables(patients=PATIENTS + GOOD + row))
+    assert codes(cohort) == [("P2", "", "TAB-EXCLUDED")]
+
+
+def test_an_xray_without_a_name_is_told_by_its_line(tables):
+    cohort = read_cohort(*tables(xrays=XRAYS + "P1\tX1\tstanding\tP1/1.dcm\nP1\t\trest\tP1/2.dcm\n"))
+    assert codes(cohort) == [("P1", "line-3", "TAB-XRAY")]
+
+
+def test_a_table_in_another_encoding_is_one_line(tables, tmp_path):
+    patients, xrays = tables()
+    patients.write_bytes((PATIENTS + GOOD).replace("P1/CT", "Röntgen").encode("latin-1"))
+    with pytest.raises(CohortTableError, match=r"patients.tsv: expected UTF-8 text, got invalid"):
+        read_cohort(patients, xrays)

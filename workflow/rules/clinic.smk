@@ -1,11 +1,5 @@
 """What is handed over: an index page, one PDF and JSON per patient, a spreadsheet."""
 
-# Where the clinic section names no experiment, the last of each list is handed over.
-HANDED_OVER = "/".join(
-    str(getattr(CONFIG.clinic, name) or getattr(CONFIG.experiments, f"{name}s")[-1])
-    for name in ("task", "backbone", "size")
-)
-
 
 rule build_clinic:
     message:
@@ -23,6 +17,7 @@ rule build_clinic:
         precision=f"{RESULTS}/statistics/precision.tsv",
         exclusions=f"{RESULTS}/statistics/exclusions.tsv",
         reference=RESOURCES / "reference_bmd.yaml",
+        template=SOURCE / "osteoray" / "clinic" / "templates" / "index.html",
     output:
         index=f"{RESULTS}/clinic/index.html",
     log:

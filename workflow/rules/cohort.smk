@@ -1,5 +1,6 @@
 """Who takes part and what rules are told, from the configuration, the cohort tables and the code."""
 
+import hashlib
 import json
 import os
 import shlex
@@ -80,6 +81,11 @@ EXPERIMENTS = [
     for backbone in CONFIG.experiments.backbones
     for size in CONFIG.experiments.sizes
 ]
+# Where the clinic section names no experiment, the last of each list is handed over.
+HANDED_OVER = "/".join(
+    str(getattr(CONFIG.clinic, name) or getattr(CONFIG.experiments, f"{name}s")[-1])
+    for name in ("task", "backbone", "size")
+)
 MODELS = [f"{RESULTS}/synthesis/{RELEASE}/{e}/fold{k}/model.pt" for e in EXPERIMENTS for k in FOLDS]
 
 

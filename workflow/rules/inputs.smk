@@ -2,15 +2,24 @@
 
 
 def inventory(wildcards):
-    """Number and size of the patient's raw files: a change means that their digests must be taken anew."""
+    """Number, size and headers of the patient's raw files: a change means that their digests must be taken anew."""
     if VIRTUAL:
         return ""
     patient = PATIENT[wildcards.patient]
-    folders = [Path(RAW, patient.ct)]
-    files = [Path(RAW, xray.path) for xray in patient.xrays]
-    entries = [e for folder in folders for root, _, names in os.walk(folder) for e in (Path(root, n) for n in names)]
-    sizes = [path.stat().st_size for path in [*entries, *files] if path.exists()]
-    return f"{len(sizes)} files, {sum(sizes)} bytes"
+    xrays = [Path(RAW, xray.path) for xray in patient.xrays]
+    slices = sorted(Path(root, name) for root, _, names in os.walk(Path(RAW, patient.ct)) for name in names)
+    sizes = [path.stat().st_size for path in slices + xrays if path.is_file()]
+    # A corrected tag seldom changes a file's size: headers are compared too, of every X-ray and of one slice.
+    headers = hashlib.sha256()
+    for path in slices[:1] + [path for path in xrays if path.is_file()]:
+        with path.open("rb") as file:
+            headers.update(file.read(8192))
+    return f"{len(sizes)} files, {sum(sizes)} bytes, headers {headers.hexdigest()[:16]}"
+
+
+def below_raw(path):
+    """A path of the tables for the shell; the raw folder stays out of it, so that moving it makes nothing run again."""
+    return f'"$RAW"/{shlex.quote(path)}'
 
 
 def raw_path(column):
@@ -18,7 +27,7 @@ def raw_path(column):
 
     def quoted(wildcards):
         path = getattr(PATIENT[wildcards.patient], column)
-        return shlex.quote(f"{RAW}/{path}" if path else "")
+        return below_raw(path) if path else "''"
 
     return quoted
 
@@ -31,6 +40,12 @@ def provided(column):
         return [f"{RAW}/{path}"] if path and not VIRTUAL and Path(RAW, path).is_file() else []
 
     return existing
+
+
+def training_labels(wildcards):
+    """The bone labels to learn from that are there; one that is missing concerns its patient alone."""
+    paths = [Path(RAW, PATIENT[patient].bone_labels) for patient in LABELLED]
+    return [] if VIRTUAL else [path for path in paths if path.is_file()]
 
 
 def enrolled_later(path):

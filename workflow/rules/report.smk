@@ -24,6 +24,7 @@ rule build_report:
         ],
         releases=[f"{RESULTS}/laterality/{RELEASE}/{size}/index.tsv" for size in CONFIG.experiments.sizes],
         models=MODELS,
+        template=SOURCE / "osteoray" / "report" / "templates" / "report.html",
     output:
         html=f"{RESULTS}/report/index.html",
     log:

@@ -9,26 +9,26 @@ rule train_segmentation:
         "Train the segmentation network on {params.patients} labelled patients"
     input:
         ingest=manifests("ingest", LABELLED),
+        labels=training_labels,
     output:
         model=f"{RESULTS}/segmentation/model.json",
     log:
         f"{RESULTS}/logs/train_segmentation.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_segmentation.tsv"
-    threads: training_threads
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=720,
-        gpu=gpus,
     params:
         patients=len(LABELLED),
-        labels=[f"{RAW}/{PATIENT[p].bone_labels}" for p in LABELLED],
+        labels=" ".join(below_raw(PATIENT[p].bone_labels) for p in LABELLED),
         config=section("segmentation"),
         code=code("train_segmentation"),
     conda:
         "../../envs/learning.yaml"
     shell:
-        'python "$SCRIPTS/train_segmentation.py" --ingest {input.ingest:q} --labels {params.labels:q}'
+        'python "$SCRIPTS/train_segmentation.py" --ingest {input.ingest:q} --labels {params.labels}'
         " --config {params.config:q} --output {output.model:q} > {log:q} 2>&1"
 
 

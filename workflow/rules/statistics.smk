@@ -1,7 +1,6 @@
 """Agreement, precision and image quality of every experiment, and who was left out and why."""
 
 BMD = [f"{RESULTS}/densitometry/{RELEASE}/{experiment}/bmd.tsv" for experiment in EXPERIMENTS]
-QUALITY_STAGES = [stage for stage in MANIFEST]
 
 
 rule compute_statistics:
@@ -35,7 +34,8 @@ rule gather_exclusions:
     message:
         "Gather who was left out, at which stage and why"
     input:
-        manifests=[path for stage in QUALITY_STAGES for path in manifests(stage, PATIENTS)],
+        manifests=[path for stage in MANIFEST for path in manifests(stage, PATIENTS)],
+        bmd=f"{RESULTS}/densitometry/{RELEASE}/{HANDED_OVER}/bmd.tsv",
     output:
         exclusions=f"{RESULTS}/statistics/exclusions.tsv",
         stages=f"{RESULTS}/statistics/stages.tsv",
@@ -53,7 +53,7 @@ rule gather_exclusions:
         "../../envs/imaging.yaml"
     shell:
         'python "$SCRIPTS/gather_exclusions.py" --manifests {input.manifests:q} --problems {params.problems:q}'
-        " --exclusions {output.exclusions:q} --stages {output.stages:q} > {log:q} 2>&1"
+        " --bmd {input.bmd:q} --exclusions {output.exclusions:q} --stages {output.stages:q} > {log:q} 2>&1"
 
 
 if VIRTUAL:

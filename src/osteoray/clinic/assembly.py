@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from osteoray.clinic.record import Estimate, Measurement, Patient, Precision, Remark, TScore
-from osteoray.errors.codes import REASONS
+from osteoray.errors.verdict import Verdict
 
 Row = Mapping[str, str]
 
@@ -42,7 +42,7 @@ def _measurement(row: Row, exclusions: Sequence[Row], t_score: Callable[[Estimat
     remarks = [Remark(code, "read-out", place, "") for code in row["codes"].split()]
     remarks += [_remark(finding) for finding in exclusions if _concerns(finding, row)]
     keys = (row["xray_id"], row["side"], row["pose"])
-    if any(REASONS[remark.code].withholds for remark in remarks):
+    if any(remark.verdict is Verdict.WITHHELD for remark in remarks):
         return Measurement(*keys, None, None, None, None, tuple(remarks))
     dxa = _estimate(row, "dxa_equivalent_g_cm2", "dxa_low_g_cm2", "dxa_high_g_cm2")
     return Measurement(
@@ -58,10 +58,11 @@ def _measurement(row: Row, exclusions: Sequence[Row], t_score: Callable[[Estimat
 def _concerns(finding: Row, row: Row) -> bool:
     """Whether a finding of an earlier stage concerns this hip on this X-ray.
 
-    A pose does, although registration found it: it changes what the X-ray shows.
+    A pose does, although registration found it: it changes what the X-ray shows. So does metal in the CT, and a failed
+    registration: it is also how a cropped, mirrored or unusual X-ray shows.
     """
     here = finding["xray_id"] in ("", row["xray_id"]) and finding["side"] in ("", row["side"])
-    return here and (finding["stage"] not in CT_STAGES or finding["code"].startswith("POSE-"))
+    return here and (finding["stage"] not in CT_STAGES or finding["code"].startswith(("POSE-", "REG-", "SEG-METAL")))
 
 
 def _estimate(row: Row, value: str, low: str, high: str) -> Estimate | None:

@@ -43,7 +43,8 @@ class Remark:
     @property
     def verdict(self) -> Verdict:
         """What it does to the value it concerns."""
-        return Verdict.WITHHELD if REASONS[self.code].withholds else Verdict.WARNING
+        cautions = self.code.startswith("REG-") and self.code != "REG-FIELD"
+        return Verdict.WITHHELD if REASONS[self.code].withholds and not cautions else Verdict.WARNING
 
 
 @dataclass(frozen=True)

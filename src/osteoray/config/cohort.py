@@ -7,6 +7,7 @@ all its errors at once; a row that cannot be used becomes a problem with a reaso
 from __future__ import annotations
 
 import csv
+import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -141,10 +142,10 @@ def read_cohort(patients_path: str | Path, xrays_path: str | Path) -> Cohort:
         if times[patient_id] > 1:
             detail = f"{row.place}: patient_id: expected once, got {patient_id!r} {times[patient_id]} times"
             problems.append(TableProblem(patient_id, "", "TAB-DUPLICATE", detail))
-        elif row.errors:
-            problems += [TableProblem(patient_id, "", "TAB-VALUE", error) for error in row.errors]
         elif reason := (row.values.get("exclude") or "").strip():
             problems.append(TableProblem(patient_id, "", "TAB-EXCLUDED", f"{row.place}: exclude: {reason}"))
+        elif row.errors:
+            problems += [TableProblem(patient_id, "", "TAB-VALUE", error) for error in row.errors]
         else:
             patients.append(patient)
     return Cohort(tuple(patients), tuple(enrolled.items()), tuple(problems))
@@ -154,12 +155,20 @@ def _read_rows(path: Path, required: Sequence[str], optional: Sequence[str], err
     if not path.is_file():
         errors.append(f"{path}: expected a tab-separated table, got no such file. Fix: correct cohort: in config.yaml")
         return []
+    try:
+        path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        errors.append(f"{path}: expected UTF-8 text, got {error.reason} at byte {error.start}. Fix: save it as UTF-8")
+        return []
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t", restval="")
         header = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = header
         got = ", ".join(header) or "an empty file"
         errors += [f"{path}:1: expected a column {name!r}, got {got}" for name in required if name not in header]
+        for name in set(header) - {*required, *optional}:
+            near = difflib.get_close_matches(name, [*required, *optional], n=1, cutoff=0.8)
+            errors += [f"{path}:1: expected a known column, got {name!r}; did you mean {near[0]!r}?"] if near else []
         twice = sorted({name for name in header if header.count(name) > 1})
         errors += [f"{path}:1: expected each column once, got {name!r} {header.count(name)} times" for name in twice]
         return [_Row(f"{path}:{reader.line_num}", row) for row in reader if any((v or "") for v in _texts(row))]
@@ -180,7 +189,9 @@ def _xrays_by_patient(rows: list[_Row], known: set[str], problems: list[TablePro
         pose = row.choice("pose", POSES, default="unknown")
         path = row.text("path", bool, "a DICOM file")
         if row.errors:
-            problems += [TableProblem(patient_id, xray_id, "TAB-XRAY", error) for error in row.errors]
+            # Without a name of its own the row is told by its line, so that it is not taken for all X-rays.
+            name = xray_id or f"line-{row.place.rpartition(':')[2]}"
+            problems += [TableProblem(patient_id, name, "TAB-XRAY", error) for error in row.errors]
         else:
             xrays.setdefault(patient_id, []).append(Xray(xray_id, pose, path))
     return {patient_id: tuple(found) for patient_id, found in xrays.items()}

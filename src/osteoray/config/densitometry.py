@@ -25,8 +25,6 @@ class DensitometryConfig(Section):
     """Reference maps with a QCT aBMD that the training fold needs to sweep the threshold and to fit the line."""
     maximum_g_cm2: float = Field(3.0, gt=0)
     """Largest areal density of a map (g/cm²): maps are clipped to it, and it is the range of PSNR and SSIM."""
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    """Coverage of the interval of a predicted BMD."""
     minimum_interval_patients: int = Field(5, ge=3)
     """Patients of the other folds that an interval needs."""
     minimum_dxa_patients: int = Field(30, ge=10)

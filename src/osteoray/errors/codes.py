@@ -48,6 +48,12 @@ REASONS: dict[str, Reason] = {
     "ING-SIDE": Reason(
         "Marks of left and right contradict each other.", True, "Check the side, then correct the tags."
     ),
+    "ING-ONEHIP": Reason(
+        "The X-ray shows one hip; left and right are cut from a view of both.", True, "Use an AP view of the pelvis."
+    ),
+    "ING-NOXRAY": Reason(
+        "The patient has no X-ray that can be read.", False, "List the patient's X-rays in xrays.tsv."
+    ),
     "ING-CLASS": Reason(
         "The X-ray's pixel values have no known relation to exposure.", True, "Export FOR PROCESSING images."
     ),
@@ -74,6 +80,9 @@ REASONS: dict[str, Reason] = {
     # Segmentation and landmarks.
     "SEG-MODEL": Reason(
         "No patient had bone labels to learn segmentation from.", True, "List bone_labels for a few patients."
+    ),
+    "SEG-LABELS": Reason(
+        "A patient's bone labels cannot be learned from.", False, "Correct the patient's bone_labels."
     ),
     "SEG-BONE": Reason("A bone was not found.", True, "Check the CT's coverage, or provide bone_labels."),
     "SEG-UNCERTAIN": Reason("The segmentation is uncertain.", False, "Look at the contours."),

@@ -81,6 +81,10 @@ def read_xray(
             "ING-XRAY",
         )
     view, laterality, turn = read_view(dataset, name), read_laterality(dataset, name), read_turn(dataset, name)
+    if laterality in ("left", "right"):
+        raise UnreadableInput(
+            name, "ImageLaterality (0020,0062)", "a view of both hips (B, U or none)", laterality, "ING-ONEHIP"
+        )
     scale = value_scale(
         dataset, name, offset=log_offset, units_per_neper=log_units_per_neper, display_nepers=display_nepers
     )

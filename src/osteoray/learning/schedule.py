@@ -27,8 +27,3 @@ def learning_rate(epoch: float, highest: float) -> float:
 def cycle_end(cycles: int) -> int:
     """Epochs completed when a number of cycles has ended: 10·(2^k − 1)."""
     return FIRST_CYCLE * (2**cycles - 1)
-
-
-def is_cycle_end(epochs: int) -> bool:
-    """Whether a training of this length stops at the lowest rate and not inside a cycle."""
-    return epochs in {cycle_end(k) for k in range(1, 12)}

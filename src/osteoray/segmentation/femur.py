@@ -49,14 +49,6 @@ class FemurGeometry:
         """Angle between the neck (towards the head) and the shaft (towards the knee)."""
         return float(np.degrees(np.arccos(np.clip(-self.neck.axis @ self.shaft.direction, -1, 1))))
 
-    @property
-    def femur_from_world_rotation(self) -> Float[np.ndarray, "3 3"]:
-        """Rows are the femur's own medial, anterior-posterior and proximal directions.
-
-        The second is the normal of the neck-shaft plane and points posteriorly on either side.
-        """
-        return femur_frame(self.neck.axis, self.shaft.direction, self.side)
-
     def facts(self) -> dict:
         """JSON values for `femur.json`."""
         return {

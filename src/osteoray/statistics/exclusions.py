@@ -41,6 +41,21 @@ def exclusion_rows(records: Iterable[StageRecord], problems: Iterable[Mapping[st
     return rows
 
 
+def read_out_rows(bmd: Iterable[Mapping[str, str]]) -> list[dict]:
+    """Rows for the findings of reading BMD off a predicted map.
+
+    Args:
+        bmd: rows of bmd.tsv, with the codes of each value separated by spaces.
+    """
+    rows = []
+    for value in bmd:
+        numbers = f"predicted {value['predicted_bmd_g_cm2'] or 'no'} g/cm² over {value['area_cm2'] or 'no'} cm²"
+        for code in value["codes"].split():
+            finding = Finding(code, numbers, value["xray_id"], value["side"])
+            rows.append(finding_row(value["patient_id"], "densitometry", finding))
+    return rows
+
+
 def finding_row(patient_id: str, stage: str, finding: Finding) -> dict:
     """One finding as a row."""
     return {

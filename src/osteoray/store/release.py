@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +15,21 @@ ARRAYS = ("xray", "bone", "proximal_femur")
 
 INDEX_COLUMNS = (
     *("patient_id", "xray_id", "side", "pose", "rows", "columns", "midline_from"),
-    *("has_bone", "has_proximal_femur"),
+    *("has_bone", "has_proximal_femur", "digest"),
 )
-"""`rows` and `columns` are those of the half before it was resized."""
+"""`rows` and `columns` are those of the half before it was resized; `digest` tells the arrays of a row apart, so that
+the table changes whenever they do."""
 
-PREDICTION_COLUMNS = ("patient_id", "xray_id", "side", "pose", "rows", "columns")
+PREDICTION_COLUMNS = ("patient_id", "xray_id", "side", "pose", "rows", "columns", "digest")
 """What identifies a predicted map."""
+
+
+def row_digest(*arrays: np.ndarray) -> str:
+    """A digest of the values of some arrays, 16 hexadecimal digits."""
+    content = hashlib.sha256()
+    for array in arrays:
+        content.update(np.ascontiguousarray(array).tobytes())
+    return content.hexdigest()[:16]
 
 
 def read_index(path: str | Path) -> list[dict[str, str]]:
