@@ -15,7 +15,7 @@ def test_defaults_are_the_demo():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
 def test_every_shipped_configuration_is_valid(path):
-    load_config(yaml.safe_load(path.read_text()))
+    assert load_config(yaml.safe_load(path.read_text())).results.startswith("results")
 
 
 @pytest.mark.parametrize(

@@ -61,4 +61,5 @@ import importlib, pkgutil, osteoray.learning
 for module in pkgutil.iter_modules(osteoray.learning.__path__):
     importlib.import_module(f"osteoray.learning.{module.name}")
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
