@@ -4,8 +4,6 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
-# A label map of a real pelvis: 1 pelvis, 2 femur, 3 sacrum.
-LABELS ?= ../shared/data/anatomy/Pelvic-Ref-001_label.nii.gz
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -26,7 +24,7 @@ lint: .venv/dev.lock
 	$(BIN)/snakemake --lint
 
 benchmark: .venv/dev.lock
-	$(BIN)/python benchmarks/registration.py --labels $(LABELS)
+	$(BIN)/python benchmarks/registration.py
 
 # Generated files: tests fail when they drift.
 envs: .venv/dev.lock

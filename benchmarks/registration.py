@@ -31,12 +31,13 @@ from osteoray.registration.verdict import Limits
 from osteoray.registration.xray import Plan, register_xray
 from osteoray.store.nifti import read_volume
 
+LABELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "anatomy" / "Pelvic-Ref-001_label.nii.gz"
 START_DEG, START_MM, START_DEPTH_MM = 10.0, 20.0, 50.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", required=True, type=Path, help="label map: 1 pelvis, 2 femur, 3 sacrum")
+    parser.add_argument("--labels", default=LABELS, type=Path, help="label map: 1 pelvis, 2 femur, 3 sacrum")
     parser.add_argument("--starts", type=int, default=10, help="registrations from random starts")
     parser.add_argument("--targets", type=int, default=2, help="X-rays with random poses")
     args = parser.parse_args()
@@ -213,7 +214,8 @@ def registrations(qct: Volume, bones: Volume, targets: int, starts: int) -> None
         if number % -(-starts // targets) == 0:
             image, camera, truth = target_xray(qct, bones, heads, rng)
         space = PoseSpace(truth["pelvis"], models["pelvis"].centre_mm)
-        offset = rng.uniform(-1, 1, (1, 6)) * unit_ranges(START_DEG, START_MM, START_DEPTH_MM)
+        offset = rng.uniform(-1, 1, (1, 6)) * unit_ranges(LABELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "anatomy" / "Pelvic-Ref-001_label.nii.gz"
+START_DEG, START_MM, START_DEPTH_MM)
         begin = time.process_time()
         result = register_xray("X", image, camera.at(space.poses(offset)[0]), models, plan, limits, rng)
         if number:  # The first one compiles.
