@@ -214,8 +214,7 @@ def registrations(qct: Volume, bones: Volume, targets: int, starts: int) -> None
         if number % -(-starts // targets) == 0:
             image, camera, truth = target_xray(qct, bones, heads, rng)
         space = PoseSpace(truth["pelvis"], models["pelvis"].centre_mm)
-        offset = rng.uniform(-1, 1, (1, 6)) * unit_ranges(LABELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "anatomy" / "Pelvic-Ref-001_label.nii.gz"
-START_DEG, START_MM, START_DEPTH_MM)
+        offset = rng.uniform(-1, 1, (1, 6)) * unit_ranges(START_DEG, START_MM, START_DEPTH_MM)
         begin = time.process_time()
         result = register_xray("X", image, camera.at(space.poses(offset)[0]), models, plan, limits, rng)
         if number:  # The first one compiles.
