@@ -70,10 +70,11 @@ def initial_encoder(wildcards):
 
 
 def virtual_section(wildcards):
-    """The virtual cohort's section without its length: more patients change none."""
+    """The virtual cohort's section without its length and the others' defects: more patients change none."""
     patient = VIRTUAL_PATIENT[wildcards.patient]
     last = patient.index + 1
-    update = {"patients": last, "labelled": last if patient.labelled else 0}
+    own = {name: defects for name, defects in CONFIG.cohort.virtual.defects.items() if name == patient.patient_id}
+    update = {"patients": last, "labelled": last if patient.labelled else 0, "defects": own}
     return CONFIG.cohort.virtual.model_copy(update=update).model_dump_json()
 
 

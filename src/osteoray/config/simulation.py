@@ -20,8 +20,25 @@ class CtScannerConfig(Section):
     """Slice thickness and distance in mm."""
     extent_mm: float = Field(default=275.0, ge=60, le=500)
     """Scanned length in mm, from the iliac crests downwards."""
+    kvp: Literal[80, 100, 120, 140] = 120
+    """Tube voltage in kV."""
+    kernel: Literal["soft", "standard", "sharp"] = "standard"
+    """Reconstruction kernel: point spread and noise texture; `sharp` overshoots at edges."""
     noise_hu: float = Field(default=12.0, ge=0, le=100)
-    """Standard deviation of the noise in HU in a body of 28 cm water-equivalent diameter, at 5 mm³ voxels."""
+    """Standard deviation of the noise in HU in a body of 28 cm water-equivalent diameter, at 5 mm³ voxels, 120 kV and
+    the standard kernel."""
+    cupping_hu: float = Field(default=6.0, ge=0, le=60)
+    """Largest beam hardening left after correction: how many HU too low the middle of a thick body reads."""
+    scanners: int = Field(default=1, ge=1, le=20)
+    """Scanners that share the patients; each has its own slope and offset and drifts from day to day."""
+    phantom: Literal["b_mas200", "mindways_model3", "qrm_bdc3", "qrm_bdc6"] = "b_mas200"
+    """Calibration phantom under the patient: a table of `resources/phantoms/`."""
+    phantom_offset_mm: float = Field(default=6.0, ge=0, le=40)
+    """Standard deviation of the phantom's lateral place in mm."""
+    phantom_tilt_deg: float = Field(default=0.6, ge=0, le=10)
+    """Standard deviation of the phantom's roll and skew in degrees."""
+    transfer_syntax: Literal["raw", "jpeg_lossless", "jpeg_ls", "jpeg_2000", "rle"] = "raw"
+    """How pixel data are stored in the files; all are lossless."""
 
 
 class XraySystemConfig(Section):
@@ -41,6 +58,66 @@ class XraySystemConfig(Section):
     """Tube voltage in kV."""
     soft_tissue_mm: float = Field(default=3.0, ge=1, le=12)
     """Voxel size in mm at which soft tissue follows the femurs; bones move at the anatomy's own voxel size."""
+    modality: Literal["DX", "CR"] = "DX"
+    """Flat detector or storage phosphor: point spread, noise, and the tags that the file carries."""
+    storage: Literal["log", "linear", "presentation"] = "log"
+    """Stored values: log attenuation or exposure FOR PROCESSING, or the vendor's picture FOR PRESENTATION."""
+    vendor: Literal["a", "b", "c"] = "a"
+    """Tone curve and multi-scale contrast of presentation images."""
+    photometric: Literal["MONOCHROME1", "MONOCHROME2"] = "MONOCHROME2"
+    """Whether small values are shown white (1) or black (2)."""
+    collimation: bool = True
+    """Whether the field is collimated to the body; what lies outside is stored as the file says."""
+    pose_text: bool = False
+    """Whether the technologist burns in the pose, such as STANDING, beside the lead marker."""
+
+
+class DxaConfig(Section):
+    """The simulated DXA scan."""
+
+    cv_percent: float = Field(default=1.8, ge=0, le=10)
+    """Precision error of an areal density with repositioning, as a coefficient of variation in percent."""
+
+
+Defect = Literal[
+    "implant_ct",
+    "implant_xray",
+    "contrast",
+    "motion",
+    "very_large",
+    "ct_cropped",
+    "phantom_absent",
+    "phantom_cut",
+    "phantom_clipped",
+    "phantom_turned",
+    "rods_swapped",
+    "ct_empty",
+    "ct_corrupt",
+    "ct_localizer_only",
+    "slice_missing",
+    "slice_duplicate",
+    "slice_uneven",
+    "gantry_tilt",
+    "not_hu",
+    "thick_slices",
+    "localizer",
+    "padding",
+    "feet_first",
+    "compressed",
+    "xray_unreadable",
+    "xray_one_hip",
+    "xray_flipped",
+    "xray_wrong_laterality",
+    "xray_wrong_photometric",
+    "xray_no_geometry",
+    "xray_no_pitch",
+    "xray_flexed",
+    "xray_rotated",
+    "xray_abducted",
+    "xray_cropped",
+    "xray_motion",
+]
+"""What can be wrong with a virtual patient; `osteoray.simulation.defects` says what each does and what finds it."""
 
 
 class SimulationConfig(Section):
@@ -64,6 +141,12 @@ class SimulationConfig(Section):
     """CT scanner."""
     xray: XraySystemConfig = XraySystemConfig()
     """X-ray system."""
+    dxa: DxaConfig = DxaConfig()
+    """DXA scanner."""
+    defects: dict[str, tuple[Defect, ...]] = Field(default_factory=dict)
+    """Defects on demand by patient, such as `V003: [phantom_turned]`; those of X-rays hit the patient's first one."""
+    truth: Literal["full", "compact"] = "full"
+    """Keep the truth's volumes, or only its maps, labels and numbers (a large cohort)."""
 
     @model_validator(mode="after")
     def _labelmaps_have_a_folder(self) -> SimulationConfig:

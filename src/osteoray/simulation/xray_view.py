@@ -13,8 +13,9 @@ from osteoray.imaging.resampling import resize_image
 from osteoray.imaging.units import AREAL_G_CM2_FROM_MG_CM3_MM
 from osteoray.simulation.body import Body
 from osteoray.simulation.parts import BodyParts, Part
-from osteoray.simulation.posing import PatientPose, PosedBones, pose_bones, pose_soft_tissue
+from osteoray.simulation.posing import PatientPose, PosedBones, pose_bones
 from osteoray.simulation.raycast import cast
+from osteoray.simulation.soft_posing import pose_soft_tissue
 
 SKIN_TO_DETECTOR_MM = {"standing": (35.0, 60.0), "lying": (55.0, 80.0)}
 """Wall stand, or table with bucky."""
