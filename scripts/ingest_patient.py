@@ -23,12 +23,15 @@ def ingest_ct(manifest: Manifest, folder: Path, config: IngestConfig) -> None:
         max_thickness_mm=config.max_thickness_mm,
         spacing_tolerance=config.spacing_tolerance,
         axial_tolerance_deg=config.axial_tolerance_deg,
+        most_cut_mm=config.most_cut_mm,
+        most_step_mm=config.most_step_mm,
     )
     out = manifest.path.parent
     write_volume(out / "ct.nii.gz", scan.volume)
     write_json(out / "ct.json", scan.facts)
     manifest.add_file("ct", out / "ct.nii.gz")
     manifest.facts["ct"] = scan.facts
+    manifest.findings.extend(scan.findings)
 
 
 def ingest_xray(manifest: Manifest, row: dict, path: Path, config: IngestConfig) -> None:

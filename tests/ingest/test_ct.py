@@ -25,6 +25,7 @@ Save = Callable[..., Path]
 
 def read(folder: Path, **changes: float) -> CtScan:
     settings = {"min_coverage_mm": 20.0, "max_thickness_mm": 3.0, "spacing_tolerance": 0.01, "axial_tolerance_deg": 5.0}
+    settings |= {"most_cut_mm": 40.0, "most_step_mm": 2.5}
     return read_ct(folder, **(settings | changes))
 
 

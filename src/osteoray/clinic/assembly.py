@@ -59,10 +59,11 @@ def _concerns(finding: Row, row: Row) -> bool:
     """Whether a finding of an earlier stage concerns this hip on this X-ray.
 
     A pose does, although registration found it: it changes what the X-ray shows. So does metal in the CT, and a failed
-    registration: it is also how a cropped, mirrored or unusual X-ray shows.
+    registration: it is also how a cropped, mirrored or unusual X-ray shows. What ingest says of the CT does not.
     """
     here = finding["xray_id"] in ("", row["xray_id"]) and finding["side"] in ("", row["side"])
-    return here and (finding["stage"] not in CT_STAGES or finding["code"].startswith(("POSE-", "REG-", "SEG-METAL")))
+    of_ct = finding["stage"] in CT_STAGES or (finding["stage"] == "ingest" and not finding["xray_id"])
+    return here and (not of_ct or finding["code"].startswith(("POSE-", "REG-", "SEG-METAL")))
 
 
 def _estimate(row: Row, value: str, low: str, high: str) -> Estimate | None:

@@ -24,6 +24,12 @@ class IngestConfig(Section):
     axial_tolerance_deg: float = Field(5.0, gt=0, le=20)
     """Largest angle between the normal of the CT slices and the patient's long axis; degrees."""
 
+    most_cut_mm: float = Field(40.0, gt=0, le=1000)
+    """Length of the edge of a CT's field that may lie in tissue before the body counts as cut off; mm."""
+
+    most_step_mm: float = Field(2.5, gt=0, le=20)
+    """Step of the bones from one CT slice to the next, beyond their usual shift, that counts as motion; mm."""
+
     log_units_per_neper: float = Field(1000.0, gt=0)
     """Stored units per neper of X-ray images with logarithmic values (Pixel Intensity Relationship LOG)."""
 

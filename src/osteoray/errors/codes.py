@@ -41,6 +41,13 @@ REASONS: dict[str, Reason] = {
         "Pixel values are not Hounsfield units.", True, "Export the original CT with its rescale tags."
     ),
     "ING-THICK": Reason("Slices are too thick to measure density.", True, "Reconstruct at 3 mm or thinner."),
+    "ING-CONTRAST": Reason(
+        "The CT was made with a contrast agent, which changes densities.", False, "Use a CT without contrast agent."
+    ),
+    "ING-TRUNCATED": Reason(
+        "The body is wider than the field of view of the CT.", False, "Reconstruct the largest field of view."
+    ),
+    "ING-MOTION": Reason("The patient moved during the CT.", False, "Look at the slices, then scan again."),
     "ING-XRAY": Reason("The X-ray cannot be read.", True, "Export the radiograph again as DX or CR."),
     "ING-GEOMETRY": Reason(
         "Geometry of the X-ray is assumed, not recorded.", False, "Export with distance and pitch tags."

@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from osteoray.errors.unreadable import UnreadableInput
+from osteoray.errors.verdict import Finding
 from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.volume import Volume
+from osteoray.ingest.ct_checks import ct_warnings
 from osteoray.ingest.ct_gates import ordered_grid
 from osteoray.ingest.ct_pixels import AIR_HU, hounsfield_volume
 from osteoray.ingest.ct_series import Series, choose, group
@@ -27,10 +29,12 @@ class CtScan:
     Attributes:
         volume: int16 HU; k to superior, j to posterior, i to left.
         facts: acquisition, choice and repairs; JSON values that identify nobody.
+        findings: warnings about contrast, field and motion.
     """
 
     volume: Volume
     facts: dict
+    findings: list[Finding]
 
 
 def read_ct(
@@ -40,6 +44,8 @@ def read_ct(
     max_thickness_mm: float,
     spacing_tolerance: float,
     axial_tolerance_deg: float,
+    most_cut_mm: float,
+    most_step_mm: float,
     workers: int = 2,
 ) -> CtScan:
     """Read the CT series of a folder that is to be measured.
@@ -50,6 +56,8 @@ def read_ct(
         max_thickness_mm: thickest slices accepted.
         spacing_tolerance: accepted departure of a slice distance from the mean, as a fraction.
         axial_tolerance_deg: accepted angle between slice normal and long axis.
+        most_cut_mm: see `ct_warnings`.
+        most_step_mm: see `ct_warnings`.
         workers: decoding threads.
 
     Raises:
@@ -83,7 +91,8 @@ def read_ct(
         "other_objects": dict(sorted(others.items())),
         "repairs": repairs,
     }
-    return CtScan(volume, facts)
+    limits = {"most_cut_mm": most_cut_mm, "most_step_mm": most_step_mm}
+    return CtScan(volume, facts, ct_warnings(volume, has_contrast=facts["has_contrast"], **limits))
 
 
 def acquisition_facts(series: Series) -> dict:
