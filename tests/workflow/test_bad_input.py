@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
+from tests.workflow.identifiers import leaks, plant
 from tests.workflow.miniature import CONFIG, Repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
@@ -58,6 +59,8 @@ def hospital(tmp_path_factory):
 @pytest.fixture(scope="module")
 def outcome(hospital):
     repository, raw = hospital
+    for number, path in enumerate(sorted(raw.rglob("*.dcm"))):
+        plant(path, number)
     (raw / "EMPTY" / "CT").mkdir(parents=True)
     without_phantom(raw / "V003" / "CT", raw / "BARE" / "CT", repository.folder / TRUTH)
     broken = (raw / "V001" / "XR" / "X1.dcm").read_bytes()
@@ -110,6 +113,13 @@ def test_rows_that_are_not_used_are_told_when_the_run_starts(outcome):
     _, _, output = outcome
     assert "not used: V002 X2: TAB-XRAY" in output
     assert "pose: expected one of standing, supine, rest, abduction, adduction, unknown, got 'sitting'" in output
+
+
+def test_nothing_under_results_carries_an_identifier(outcome, hospital):
+    results, _, _ = outcome
+    _, raw = hospital
+    assert leaks(raw)
+    assert leaks(results) == []
 
 
 def test_a_table_without_a_column_stops_the_run_with_one_line(hospital):
