@@ -52,7 +52,14 @@ def main() -> None:
             if not ingest.withholds(xray_id):
                 radiograph = read_radiograph(ingest.file(f"xray_{xray_id}"))
                 rng = np.random.default_rng([config.seed, number])
-                register_one(manifest, xray_id, radiograph, facts, models, femurs, config, rng)
+                usable = {side: femur for side, femur in femurs.items() if not ingest.withholds(xray_id, side)}
+                shown = {name: model for name, model in models.items() if name not in unusable_names(usable)}
+                register_one(manifest, xray_id, radiograph, facts, shown, usable, config, rng)
+
+
+def unusable_names(femurs: dict) -> set[str]:
+    """Names of the femurs that are not among the usable ones."""
+    return {name for side, name in FEMUR_NAME.items() if side not in femurs}
 
 
 def register_one(

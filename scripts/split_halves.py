@@ -41,6 +41,8 @@ def main() -> None:
             xray = read_radiograph(ingest.file(f"xray_{xray_id}"))
             maps = _maps(registration, projection, xray_id)
             for half, common in _halves(xray, maps):
+                if ingest.withholds(xray_id, half.side):
+                    continue
                 parts = _cut(half, xray, maps[half.side], half.side in targets)
                 if "proximal_femur" in parts and not is_inside(parts["proximal_femur"], _border(xray, config)):
                     del parts["proximal_femur"]

@@ -14,17 +14,22 @@ SHAPE = (440, 540)
 STEM_COLUMN = 380
 
 
+def round_profile(relative: np.ndarray) -> np.ndarray:
+    """Path through a rod or a ball at a relative distance from its axis."""
+    return np.sqrt(np.clip(1 - relative**2, 0, 1))
+
+
 def pelvis(*, metal: bool = False, wide: bool = False, contrast: float = 1.0) -> np.ndarray:
     """A body with legs apart, two femurs and a pelvic ring, in nepers."""
     y, x = np.meshgrid(np.arange(SHAPE[0]) * 0.8, (np.arange(SHAPE[1]) - 270) * 0.8, indexing="ij")
-    half_width = 270 if wide else 170
+    half_width = 225 if wide else 170
     image = 3.0 * np.sqrt(np.clip(1 - (x / half_width) ** 2, 0, 1))
     image[(np.abs(x) < 25) & (y > 220)] = 0.2
     for side in (-1, 1):
-        image += 0.5 * (np.abs(x - side * 85) < 14) * (y > 160)
-        image += 0.6 * (np.hypot(x - side * 75, y - 150) < 24)
-    image += 0.5 * (np.abs(np.hypot(x, y - 110) - 60) < 8)
-    image = gaussian_filter(image, 4.0)
+        image += 0.5 * round_profile((x - side * 85) / 14) * (y > 160)
+        image += 0.6 * round_profile(np.hypot(x - side * 75, y - 150) / 24)
+    image += 0.5 * round_profile((np.hypot(x, y - 110) - 60) / 8)
+    image = gaussian_filter(image, 1.5)
     if metal:
         stem = (np.abs(x - 88) < 7) & (y > 165) & (y < 300)
         head = np.hypot(x - 75, y - 150) < 16

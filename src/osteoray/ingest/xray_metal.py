@@ -15,8 +15,11 @@ WIDEST_MM = 70.0
 LEAST_CONTRAST = 0.4
 """Attenuation above the surroundings over the image's range, which adapts to display images; bone reaches this in a few
 square centimetres only."""
+SURE_CONTRAST = 0.6
 LEAST_EDGE = 0.33
 """Median step of the outline over `PIXEL_MM` either way, over the image's range; bones reach 0.23."""
+LEAST_RANGE = 1.0
+"""Range in nepers below which an image counts as having this one: thick bodies are even."""
 LEAST_CM2 = 6.0
 """Smallest area at the detector: more than markers, clips and calcifications."""
 
@@ -55,11 +58,14 @@ def find_metal(
     # Air and thin tissue are lifted to the usual attenuation: a limb beside air is no object.
     inner = image[rows // 5 : -(rows // 5), columns // 5 : -(columns // 5)]
     low, middle, high = np.percentile(inner, [10, 50, 90])
-    image = np.maximum(image, middle) / max(float(high - low), 1e-6)
+    image = np.maximum(image, middle) / max(float(high - low), LEAST_RANGE)
     pixel_mm = [pitch / z for pitch, z in zip(pitch_mm, zoom, strict=True)]
     size = [round(WIDEST_MM / length) for length in pixel_mm]
     step = ndimage.morphological_gradient(image, size=3)
-    labels, _ = ndimage.label(image - ndimage.grey_opening(image, size=size) > LEAST_CONTRAST)
+    contrast = image - ndimage.grey_opening(image, size=size)
+    # Where there is metal, a higher level parts it from the bones that it touches.
+    level = float(np.clip(0.5 * contrast.max(), LEAST_CONTRAST, SURE_CONTRAST))
+    labels, _ = ndimage.label(contrast > level)
     found = []
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         blob = labels[place] == number
