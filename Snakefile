@@ -39,6 +39,7 @@ rule all:
     input:
         report=f"{RESULTS}/report/index.html",
         clinic=f"{RESULTS}/clinic/index.html",
+        scanners=f"{RESULTS}/calibration/scanners.png",
         tables=[f"{RAW}/patients.tsv"] if VIRTUAL else [],
 
 

@@ -1,54 +1,96 @@
-"""Calibrate a patient's CT into QCT by the phantom under the patient."""
+"""Calibrate a patient's CT into QCT, by the phantom under the patient or by what the configuration lets stand in."""
 
 import argparse
 from pathlib import Path
 
+import numpy as np
 import yaml
+from matplotlib.figure import Figure
 
-from osteoray.calibration.calibrating import calibrate, calibration_facts, density_volume
+from osteoray.calibration.calibrating import Settings
 from osteoray.calibration.gates import Gates
+from osteoray.calibration.ladder import Fallback, Outcome, calibrate_by_ladder
 from osteoray.calibration.phantom import Phantom
+from osteoray.calibration.protocol import Protocol
+from osteoray.calibration.reference import ReferenceScan, reference_scans
 from osteoray.config.calibration import CalibrationConfig
 from osteoray.errors.verdict import Verdict, worst
-from osteoray.report.calibration_picture import calibration_picture
+from osteoray.imaging.volume import Volume
+from osteoray.report.calibration_picture import fallback_picture, phantom_picture
+from osteoray.report.style import png
 from osteoray.store.atomic import writing
 from osteoray.store.manifest import Manifest, read_manifest, recording
-from osteoray.store.nifti import read_volume, write_volume
+from osteoray.store.nifti import read_volume, write_rescaled
+from osteoray.store.tables import read_table
 
 
-def calibrate_patient(manifest: Manifest, ct: Path, phantom: Phantom, config: CalibrationConfig) -> None:
+def read_phantom(path: Path) -> Phantom:
+    """The phantom of a table, or one line that says what is wrong with it."""
+    try:
+        return Phantom.from_table(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise SystemExit(f"{path}: {' '.join(str(error).split())}") from None
+
+
+def picture_of(volume: Volume, outcome: Outcome, core_fraction: float) -> Figure:
+    """The picture of a calibration, by a phantom or without one."""
+    codes = tuple(finding.code for finding in outcome.findings)
+    if not outcome.calibration:
+        return fallback_picture(outcome.facts, codes)
+    paths, levels, used = outcome.calibration.paths, outcome.calibration.levels, outcome.calibration.is_used
+    slice_hu = np.where(levels.used_slices, levels.slice_hu[used], np.nan)
+    centres_mm = paths.centres_mm[used]
+    return phantom_picture(volume, centres_mm, slice_hu, paths.radius_mm, core_fraction, outcome.facts, codes)
+
+
+def calibrate_patient(
+    manifest: Manifest,
+    ingest: Manifest,
+    phantoms: list[Phantom],
+    reference: list[ReferenceScan],
+    config: CalibrationConfig,
+) -> None:
     """Fit the line, draw it, and write the QCT if the line may be used."""
-    volume = read_volume(ct)
-    limits = {name: getattr(config, name) for name in Gates.__dataclass_fields__}
-    settings = ("min_likeness", "core_fraction", "end_margin_mm", "min_length_mm", "min_levels")
-    calibration = calibrate(volume, phantom, Gates(**limits), **{name: getattr(config, name) for name in settings})
-    manifest.facts.update(calibration_facts(calibration, phantom, volume))
-    manifest.findings.extend(calibration.findings)
-    out = manifest.path.parent
-    picture = calibration_picture(
-        volume, calibration.paths.centres_mm, calibration.paths.radius_mm, config.core_fraction, manifest.facts
+    volume = read_volume(ingest.file("ct"))
+    parts = (Gates, Settings, Fallback)
+    gates, settings, fallback = (part(**{n: getattr(config, n) for n in part.__dataclass_fields__}) for part in parts)
+    outcome = calibrate_by_ladder(
+        volume,
+        config.ladder,
+        phantoms=phantoms,
+        protocol=Protocol.of(ingest.facts.get("ct", {})),
+        reference=reference,
+        gates=gates,
+        settings=settings,
+        fallback=fallback,
     )
+    manifest.facts.update(outcome.facts)
+    manifest.findings.extend(outcome.findings)
+    out = manifest.path.parent
     with writing(out / "calibration.png") as temporary:
-        picture.save(temporary)
+        temporary.write_bytes(png(picture_of(volume, outcome, config.core_fraction), 100))
     manifest.add_file("picture", out / "calibration.png")
-    if worst(calibration.findings) is not Verdict.WITHHELD:
-        write_volume(out / "qct.nii.gz", density_volume(volume, calibration.line), step=0.1)
+    if worst(outcome.findings) is not Verdict.WITHHELD:
+        line = outcome.line
+        write_rescaled(out / "qct.nii.gz", volume, line.slope_mg_cm3_per_hu, line.intercept_mg_cm3)
         manifest.add_file("qct", out / "qct.nii.gz")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ingest", required=True, type=Path, help="manifest of ingest")
-    parser.add_argument("--phantom", required=True, type=Path, help="table of the phantom (YAML)")
+    parser.add_argument("--phantom", required=True, type=Path, nargs="+", help="tables to choose from (YAML)")
+    parser.add_argument("--reference", type=Path, nargs="?", help="table of reference scans")
     parser.add_argument("--config", required=True, help="calibration section as JSON")
     parser.add_argument("--output", required=True, type=Path, help="manifest to write")
     args = parser.parse_args()
     config = CalibrationConfig.model_validate_json(args.config)
-    phantom = Phantom.from_table(yaml.safe_load(args.phantom.read_text(encoding="utf-8")))
+    phantoms = [read_phantom(path) for path in args.phantom]
+    reference = reference_scans(read_table(args.reference)) if args.reference else []
     ingest = read_manifest(args.ingest)
     with recording("calibration", ingest.patient_id, args.output, ingest) as manifest:
         if not manifest.blocked_by:
-            calibrate_patient(manifest, ingest.file("ct"), phantom, config)
+            calibrate_patient(manifest, ingest, phantoms, reference, config)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import yaml
 from scipy.ndimage import gaussian_filter
 from tests.paths import ROOT
 
-from osteoray.calibration.calibrating import Calibration, calibrate
+from osteoray.calibration.calibrating import Calibration, Settings, calibrate
 from osteoray.calibration.gates import Gates
 from osteoray.calibration.phantom import Phantom
 from osteoray.config.calibration import CalibrationConfig
@@ -41,12 +41,24 @@ class Scan:
     swapped: bool = False
     has_phantom: bool = True
     gain_along: float = 0.0
+    twist_deg: float = 0.0
+    field_tilt_hu: float = 0.0
+    circle: bool = False
     seed: int = 0
 
 
+NAMES = ("b_mas200", "mindways_model3", "qrm_bdc3", "qrm_bdc6")
+
+
 @pytest.fixture(scope="session")
-def phantom() -> Phantom:
-    return Phantom.from_table(yaml.safe_load((ROOT / "resources" / "phantoms" / "b_mas200.yaml").read_text()))
+def phantoms() -> dict[str, Phantom]:
+    tables = {name: (ROOT / "resources" / "phantoms" / f"{name}.yaml").read_text() for name in NAMES}
+    return {name: Phantom.from_table(yaml.safe_load(table)) for name, table in tables.items()}
+
+
+@pytest.fixture(scope="session")
+def phantom(phantoms: dict[str, Phantom]) -> Phantom:
+    return phantoms["b_mas200"]
 
 
 @pytest.fixture(scope="session")
@@ -55,12 +67,11 @@ def draw(phantom: Phantom) -> Callable[[Scan], Volume]:
 
 
 @pytest.fixture(scope="session")
-def measure(phantom: Phantom) -> Callable[[Volume], Calibration]:
+def measure(phantom: Phantom) -> Callable[..., Calibration]:
     config = CalibrationConfig()
     gates = Gates(**{name: getattr(config, name) for name in Gates.__dataclass_fields__})
-    names = ("min_likeness", "core_fraction", "end_margin_mm", "min_length_mm", "min_levels")
-    settings = {name: getattr(config, name) for name in names}
-    return lambda volume: calibrate(volume, phantom, gates, **settings)
+    settings = Settings(**{name: getattr(config, name) for name in Settings.__dataclass_fields__})
+    return lambda volume, *tables: calibrate(volume, tables or [phantom], gates, settings, 120.0)
 
 
 def drawn(scan: Scan, phantom: Phantom) -> Volume:
@@ -82,7 +93,11 @@ def drawn(scan: Scan, phantom: Phantom) -> Volume:
         image = image.reshape(shape[1], fine, shape[2], fine).mean(axis=(1, 3))
         image = gaussian_filter(image, scan.blur_mm / scan.pixel_mm)
         gain = 1 + scan.gain_along * share
-        array[k] = np.round((1000 + image) * gain - 1000 + rng.normal(0, scan.noise_hu, image.shape))
+        tilt = scan.field_tilt_hu * np.linspace(-0.5, 0.5, shape[2]) * width_mm / 100
+        array[k] = np.round((1000 + image) * gain - 1000 + tilt + rng.normal(0, scan.noise_hu, image.shape))
+    if scan.circle:
+        y, x = np.meshgrid(np.linspace(-1, 1, shape[1]), np.linspace(-1, 1, shape[2]), indexing="ij")
+        array[:, np.hypot(x, y) > 1] = -2000
     return Volume(np.maximum(array, -1024), grid)
 
 
@@ -101,17 +116,20 @@ def body(x_mm: np.ndarray, y_mm: np.ndarray, bottom_mm: float) -> np.ndarray:
 def lay_phantom(
     image: np.ndarray, x_mm: np.ndarray, y_mm: np.ndarray, scan: Scan, phantom: Phantom, share: float
 ) -> None:
-    roll = np.radians(scan.roll_deg)
+    roll = np.radians(scan.roll_deg + scan.twist_deg * share)
     dx = x_mm - scan.x_mm - scan.tilt * 100 * share
     dy = y_mm - 34.0 + scan.bow_mm * 4 * share**2
     u = (np.cos(roll) * dx + np.sin(roll) * dy) / scan.size
     v = (np.cos(roll) * dy - np.sin(roll) * dx) / scan.size
     half_mm = phantom.slab_width_mm / 2
     v = v + phantom.sagitta_mm * (u / half_mm) ** 2
-    image[(np.abs(u) < half_mm) & (np.abs(v) < phantom.slab_height_mm / 2)] = (0.0 - scan.intercept) / scan.slope
-    densities = [rod.density_mg_cm3 for rod in phantom.rods]
+    levels_hu = (phantom.levels_mg_cm3 - scan.intercept) / scan.slope
+    if phantom.unit != "HA mg/cm3":
+        levels_hu = phantom.expected_hu
+    image[(np.abs(u) < half_mm) & (np.abs(v) < phantom.slab_height_mm / 2)] = levels_hu[-1]
+    rods_hu = levels_hu[:-1].copy()
     if scan.swapped:
-        densities[1], densities[2] = densities[2], densities[1]
-    for rod, density in zip(phantom.rods, densities, strict=True):
+        rods_hu[[1, 2]] = rods_hu[[2, 1]]
+    for rod, hu in zip(phantom.rods, rods_hu, strict=True):
         offset_mm = -rod.offset_mm if scan.mirrored else rod.offset_mm
-        image[np.hypot(u - offset_mm, v) < phantom.diameter_mm / 2] = (density - scan.intercept) / scan.slope
+        image[np.hypot(u - offset_mm, v) < phantom.diameter_mm / 2] = hu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from tests.calibration.conftest import Scan
 from tests.paths import ROOT
@@ -17,13 +19,18 @@ from osteoray.errors.unreadable import Withheld
 from osteoray.imaging.volume import Volume
 from osteoray.store.manifest import Manifest, read_manifest, recording
 from osteoray.store.nifti import read_volume, write_volume
+from osteoray.store.tables import write_table
+
+PHANTOM = ROOT / "resources" / "phantoms" / "b_mas200.yaml"
+CT_FACTS = {"manufacturer": "Maker", "model": "One", "kvp": 120.0, "series": {"kernel": "STANDARD"}}
 
 
-def calibrate(ingest: Path) -> Manifest:
+def calibrate(ingest: Path, phantom: Path = PHANTOM, reference: Path | None = None, **config: object) -> Manifest:
     output = ingest.parents[2] / "calibration" / "P1" / "calibration.json"
     command = [
-        sys.executable, str(ROOT / "scripts" / "calibrate_ct.py"), "--ingest", str(ingest), "--phantom",
-        str(ROOT / "resources" / "phantoms" / "b_mas200.yaml"), "--config", "{}", "--output", str(output),
+        sys.executable, str(ROOT / "scripts" / "calibrate_ct.py"), "--ingest", str(ingest), "--phantom", str(phantom),
+        "--reference", *([str(reference)] if reference else []), "--config", json.dumps(config),
+        "--output", str(output),
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -35,6 +42,7 @@ def ingested(folder: Path, volume: Volume) -> Path:
     with recording("ingest", "P1", path) as manifest:
         write_volume(path.parent / "ct.nii.gz", volume)
         manifest.add_file("ct", path.parent / "ct.nii.gz")
+        manifest.facts["ct"] = CT_FACTS
     return path
 
 
@@ -46,7 +54,7 @@ def test_the_qct_is_the_line_of_the_ct(tmp_path: Path, draw: Callable[[Scan], Vo
     np.testing.assert_allclose(qct.array, expected, atol=0.06)
     assert qct.grid.matches(volume.grid)
     with Image.open(manifest.file("picture")) as picture:
-        assert picture.size == (920, 500)
+        assert picture.size == (1100, 640)
         assert len(np.unique(np.asarray(picture))) > 50
 
 
@@ -61,3 +69,24 @@ def test_a_patient_withheld_before_is_passed_on(tmp_path: Path) -> None:
     with recording("ingest", "P1", path):
         raise Withheld("ING-EMPTY", "nothing")
     assert calibrate(path).blocked_by == "ingest"
+
+
+def test_reference_scans_stand_in_where_the_configuration_lets_them(
+    tmp_path: Path, draw: Callable[[Scan], Volume]
+) -> None:
+    volume, reference = draw(Scan(has_phantom=False)), tmp_path / "scanners.tsv"
+    protocol = {"scanner": "Maker One", "kvp": 120.0, "kernel": "STANDARD", "in_control": "yes"}
+    lines = [{"slope_mg_cm3_per_hu": slope, "intercept_mg_cm3": -1.0} for slope in (0.70, 0.71, 0.72)]
+    write_table(reference, [protocol | line for line in lines], [*protocol, *lines[0]])
+    manifest = calibrate(ingested(tmp_path, volume), reference=reference, ladder=["phantom", "asynchronous"])
+    assert (manifest.facts["level"], [finding.code for finding in manifest.findings]) == ("asynchronous", ["CAL-LEVEL"])
+    np.testing.assert_allclose(read_volume(manifest.file("qct")).array, volume.array * 0.71 - 1.0, atol=1e-3)
+    assert manifest.file("picture").exists()
+
+
+def test_a_bad_table_ends_in_one_line(tmp_path: Path, draw: Callable[[Scan], Volume]) -> None:
+    table = tmp_path / "mine.yaml"
+    table.write_text(PHANTOM.read_text().replace("diameter_mm: 12.5", "diameter_mm: thick"))
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        calibrate(ingested(tmp_path, draw(Scan(slices=8))), phantom=table)
+    assert failure.value.stderr.strip() == f"{table}: diameter_mm: expected a number of at least 1, got 'thick'"

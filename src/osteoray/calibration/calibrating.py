@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from jaxtyping import Float
 
-from osteoray.calibration.finding import find_phantom
-from osteoray.calibration.gates import Gates, line_findings, order_finding
-from osteoray.calibration.line import Drift, Line, fit_line, leave_one_out, line_drift
+from osteoray.calibration.equations import as_hydroxyapatite, k2hpo4_per_ha, phantom_line
+from osteoray.calibration.field import Field, field_across
+from osteoray.calibration.finding import blocks_of, follow
+from osteoray.calibration.gates import Gates, drift_findings, field_findings, line_findings, order_finding
+from osteoray.calibration.line import Drift, Line, LineFit, leave_one_out, line_drift
+from osteoray.calibration.metal import metal_slices
+from osteoray.calibration.pattern import Plane
 from osteoray.calibration.phantom import Phantom
+from osteoray.calibration.physics import kvp_factor
+from osteoray.calibration.recognising import recognise
 from osteoray.calibration.rods import RodPaths, trace_rods
 from osteoray.calibration.sampling import Levels, sample_levels
 from osteoray.errors.unreadable import Withheld
-from osteoray.errors.verdict import Finding
+from osteoray.errors.verdict import Finding, Verdict
 from osteoray.imaging.volume import Volume
 
-MAX_DENSITY_MG_CM3 = 3276.7
-"""Largest density kept in a QCT volume (int16 in steps of 0.1): above any bone, reached by metal alone."""
+FEWEST_SHARE = 0.8
+"""Part of a phantom's levels that must be read whatever the configuration says: 4 of 5, 6 of 7."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a phantom is read; meaning and units as in the configuration section of the same names."""
+
+    min_likeness: float
+    core_fraction: float
+    end_margin_mm: float
+    min_length_mm: float
+    min_levels: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,115 +45,98 @@ class Calibration:
     """A phantom calibration of one CT.
 
     Attributes:
-        line: over the usable levels.
-        density_mg_cm3: of the usable levels.
+        phantom: that was recognised.
+        line: in hydroxyapatite, over the usable levels.
+        own_line: in the phantom's own unit.
+        k2hpo4_per_ha: what converted the line; None for a phantom of hydroxyapatite.
+        is_used: levels that the line was fitted to.
         levels: HU of all levels.
         paths: centres of all levels in all slices.
-        leave_one_out_slopes: without each usable level in turn.
-        drift: along the phantom.
+        leave_one_out_slopes: without each usable level in turn, in the phantom's own unit.
+        drift: along the phantom, in its own unit.
+        field: across the phantom.
+        likeness: of every table that was looked for, by name.
         findings: what is wrong or doubtful.
     """
 
+    phantom: Phantom
     line: Line
-    density_mg_cm3: Float[np.ndarray, " usable"]
+    own_line: Line
+    k2hpo4_per_ha: float | None
+    is_used: np.ndarray
     levels: Levels
     paths: RodPaths
     leave_one_out_slopes: Float[np.ndarray, " usable"]
     drift: Drift
+    field: Field
+    likeness: dict[str, float]
     findings: list[Finding]
 
 
 def calibrate(
-    volume: Volume,
-    phantom: Phantom,
-    gates: Gates,
-    *,
-    min_likeness: float,
-    core_fraction: float,
-    end_margin_mm: float,
-    min_length_mm: float,
-    min_levels: int,
+    volume: Volume, phantoms: Sequence[Phantom], gates: Gates, settings: Settings, kvp: float | None = None
 ) -> Calibration:
-    """Find the phantom, read its levels and fit the line.
+    """Recognise the phantom, find its rods, read its levels and fit the line.
 
     Args:
         volume: HU on an axial grid (k to superior, j to posterior, i to left).
-        phantom: what lies under the patient.
+        phantoms: what may lie under the patient.
         gates: limits of the line.
-        min_likeness: smallest correlation of the CT with the phantom's pattern.
-        core_fraction: part of a rod's radius that is averaged.
-        end_margin_mm: length left out at the phantom's ends.
-        min_length_mm: shortest usable length.
-        min_levels: fewest usable levels.
+        settings: how the phantom is read.
+        kvp: tube voltage, if known.
 
     Raises:
-        Withheld: no phantom, too few rods or too short; a poor line is returned with its findings.
+        Withheld: no phantom, too few rods, too short, or a unit that cannot be converted; a poor line is returned
+            with its findings.
     """
-    paths = trace_rods(volume, phantom, find_phantom(volume, phantom, min_likeness))
-    levels = sample_levels(volume, paths, core_fraction=core_fraction, end_margin_mm=end_margin_mm)
-    usable = levels.is_usable
-    if usable.sum() < min_levels or not usable[-1]:
-        raise Withheld(
-            "CAL-RODS", f"density levels: expected at least {min_levels} with the slab itself, got {usable.sum()}"
-        )
-    if levels.length_mm < min_length_mm:
-        raise Withheld(
-            "CAL-LENGTH", f"usable length: expected at least {min_length_mm:g} mm, got {levels.length_mm:.0f} mm"
-        )
-    hu, density = levels.mean_hu[usable], phantom.levels_mg_cm3[usable]
-    line = fit_line(hu, density)
-    spacing_mm = float(volume.grid.spacing_mm[0])
-    drift = line_drift(levels.slice_hu[usable][:, levels.used_slices], density, spacing_mm)
-    misplaced = order_finding(hu, density)
-    findings = [misplaced] if misplaced else line_findings(line, drift, gates)
-    return Calibration(line, density, levels, paths, leave_one_out(hu, density), drift, findings)
+    is_metal = metal_slices(volume)
+    plane, blocks = Plane.of(volume), blocks_of(volume, is_metal)
+    sights = recognise(blocks, plane, phantoms, settings.min_likeness)
+    phantom = sights[0].phantom
+    ratio = k2hpo4_per_ha(phantom.conversion, kvp) if phantom.conversion else None
+    track = follow(blocks, plane, sights[0], settings.min_likeness)
+    paths = trace_rods(volume, plane, phantom, track, is_metal)
+    reading = {"core_fraction": settings.core_fraction, "end_margin_mm": settings.end_margin_mm}
+    levels = sample_levels(volume, plane, paths, is_metal, **reading)
+    is_used = levels.is_usable & phantom.is_certified
+    lost = _lost_levels(phantom, is_used, levels, settings)
+    fit, hu = _fit(phantom, is_used), levels.mean_hu[is_used]
+    own_line = fit(hu, np.arange(hu.size))
+    slopes = leave_one_out(hu, fit)
+    drift = line_drift(levels.slice_hu[is_used][:, levels.used_slices], fit, float(volume.grid.spacing_mm[0]))
+    turn = -1.0 if paths.is_turned else 1.0
+    field = field_across(turn * phantom.body_offsets_mm, levels.spots_hu)
+    misplaced = order_finding(hu, phantom.expected_hu[is_used], paths.is_turned)
+    doubts = [*lost, *line_findings(own_line, slopes, gates, kvp_factor(kvp))]
+    doubts += [*drift_findings(drift, gates), *field_findings(field, gates)]
+    # A line that may not be used needs no warnings beside the reason.
+    findings = [misplaced] if misplaced else [f for f in doubts if f.verdict is Verdict.WITHHELD] or doubts
+    return Calibration(
+        phantom, own_line if ratio is None else as_hydroxyapatite(own_line, ratio), own_line, ratio, is_used, levels,
+        paths, slopes, drift, field, {seen.phantom.name: seen.likeness for seen in sights}, findings,
+    )  # fmt: skip
 
 
-def density_volume(volume: Volume, line: Line) -> Volume:
-    """Density in mg/cm³ HA: linear in HU, not clipped at 0, saturated at ±3276.7 (metal)."""
-    density = volume.array.astype(np.float32)
-    density *= np.float32(line.slope_mg_cm3_per_hu)
-    density += np.float32(line.intercept_mg_cm3)
-    np.clip(density, -MAX_DENSITY_MG_CM3, MAX_DENSITY_MG_CM3, out=density)
-    return Volume(density, volume.grid)
+def _fit(phantom: Phantom, is_used: np.ndarray) -> LineFit:
+    density, water = phantom.levels_mg_cm3[is_used], phantom.levels_water_mg_cm3[is_used]
+    return lambda hu, kept: phantom_line(hu, density[kept], water[kept], phantom.unit)
 
 
-def calibration_facts(calibration: Calibration, phantom: Phantom, volume: Volume) -> dict:
-    """The calibration as JSON values, for the manifest."""
-    line, levels, paths, drift = calibration.line, calibration.levels, calibration.paths, calibration.drift
-    usable = np.flatnonzero(levels.is_usable)
-    used = np.flatnonzero(levels.used_slices)
-    middle = int(used[used.size // 2])
-    z_mm = volume.grid.world_from_index[2, 3] + volume.grid.spacing_mm[0] * used[[0, used.size // 2, -1]]
-    rods = [
-        {
-            "density_mg_cm3": float(phantom.levels_mg_cm3[level]),
-            "mean_hu": round(float(levels.mean_hu[level]), 3),
-            "sd_hu": round(float(levels.sd_hu[level]), 2),
-            "residual_mg_cm3": round(float(residual), 3),
-            "centre_mm": [round(float(v), 2) for v in (*paths.centres_mm[level, middle, ::-1], z_mm[1])],
-            "is_slab": bool(level == phantom.levels_mg_cm3.size - 1),
-        }
-        for level, residual in zip(usable, line.residuals_mg_cm3, strict=True)
-    ]
-    change = np.abs(calibration.leave_one_out_slopes / line.slope_mg_cm3_per_hu - 1).max()
-    return {
-        "level": "phantom",
-        "phantom": phantom.name,
-        "unit": "mg/cm3 HA",
-        "slope_mg_cm3_per_hu": round(line.slope_mg_cm3_per_hu, 6),
-        "intercept_mg_cm3": round(line.intercept_mg_cm3, 4),
-        "r2": round(line.r2, 7),
-        "max_residual_mg_cm3": round(float(np.abs(line.residuals_mg_cm3).max()), 3),
-        "leave_one_out_slope_change": round(float(change), 5),
-        "rods": rods,
-        "likeness": round(paths.likeness, 4),
-        "size_of_table": round(paths.scale, 4),
-        "used_length_mm": round(levels.length_mm, 2),
-        "used_z_mm": [round(float(z_mm[0]), 2), round(float(z_mm[2]), 2)],
-        "drift": {
-            "blocks": drift.blocks,
-            "slope_fraction": round(drift.slope_fraction, 5),
-            "offset_mg_cm3": round(drift.offset_mg_cm3, 3),
-        },
-    }
+def _lost_levels(phantom: Phantom, is_used: np.ndarray, levels: Levels, settings: Settings) -> list[Finding]:
+    """CAL-PARTIAL for a certified level that could not be read; too short a phantom or too few levels are refused."""
+    _long_enough(levels.shown_mm, settings.min_length_mm)
+    wanted = int(phantom.is_certified.sum())
+    fewest = max(min(settings.min_levels, wanted), ceil(FEWEST_SHARE * wanted))
+    if is_used.sum() < fewest:
+        raise Withheld("CAL-RODS", f"density levels: expected at least {fewest} of {wanted}, got {is_used.sum()}")
+    _long_enough(levels.length_mm, settings.min_length_mm)
+    lost = phantom.levels_mg_cm3[phantom.is_certified & ~is_used]
+    if not lost.size:
+        return []
+    told = ", ".join(f"{value:g}" for value in lost)
+    return [Finding("CAL-PARTIAL", f"not read: {told} mg/cm3; line through the other {is_used.sum()} levels")]
+
+
+def _long_enough(length_mm: float, min_length_mm: float) -> None:
+    if length_mm < min_length_mm:
+        raise Withheld("CAL-LENGTH", f"usable length: expected at least {min_length_mm:g} mm, got {length_mm:.0f} mm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,10 @@ class Drift:
     blocks: int
 
 
+LineFit = Callable[[np.ndarray, np.ndarray], Line]
+"""From HU and the indices of the levels they belong to, to their line."""
+
+
 def fit_line(hu: Float[np.ndarray, " levels"], density_mg_cm3: Float[np.ndarray, " levels"]) -> Line:
     """Ordinary least squares of density on HU.
 
@@ -59,34 +64,30 @@ def fit_line(hu: Float[np.ndarray, " levels"], density_mg_cm3: Float[np.ndarray,
     slope = float(centred @ density_mg_cm3 / (centred @ centred))
     intercept = float(density_mg_cm3.mean() - slope * hu.mean())
     residuals = density_mg_cm3 - slope * hu - intercept
-    r2 = 1.0 - float(residuals @ residuals) / float(((density_mg_cm3 - density_mg_cm3.mean()) ** 2).sum())
+    spread = float(((density_mg_cm3 - density_mg_cm3.mean()) ** 2).sum())
+    r2 = 1.0 - float(residuals @ residuals) / max(spread, 1e-12)
     return Line(slope, intercept, r2, residuals)
 
 
-def leave_one_out(
-    hu: Float[np.ndarray, " levels"], density_mg_cm3: Float[np.ndarray, " levels"]
-) -> Float[np.ndarray, " levels"]:
+def leave_one_out(hu: Float[np.ndarray, " levels"], fit: LineFit) -> Float[np.ndarray, " levels"]:
     """Slope without each level in turn, in mg/cm³ per HU."""
-    return np.array(
-        [fit_line(np.delete(hu, i), np.delete(density_mg_cm3, i)).slope_mg_cm3_per_hu for i in range(hu.size)]
-    )
+    levels = np.arange(hu.size)
+    return np.array([fit(np.delete(hu, i), np.delete(levels, i)).slope_mg_cm3_per_hu for i in levels])
 
 
-def line_drift(
-    slice_hu: Float[np.ndarray, "levels k"], density_mg_cm3: Float[np.ndarray, " levels"], spacing_mm: float
-) -> Drift:
+def line_drift(slice_hu: Float[np.ndarray, "levels k"], fit: LineFit, spacing_mm: float) -> Drift:
     """Fit the line in up to three blocks of slices and compare them.
 
     Args:
         slice_hu: core means of the usable levels in the used slices, in order.
-        density_mg_cm3: of the levels.
+        fit: of the levels.
         spacing_mm: distance between slices.
     """
     blocks = min(MAX_BLOCKS, int(slice_hu.shape[1] * spacing_mm / MIN_BLOCK_MM))
     if blocks < 2:
         return Drift(0.0, 0.0, 0.0, 0.0, blocks)
     parts = np.array_split(slice_hu, blocks, axis=1)
-    lines = [fit_line(part.mean(axis=1), density_mg_cm3) for part in parts]
+    lines = [fit(part.mean(axis=1), np.arange(len(part))) for part in parts]
     slopes = np.array([line.slope_mg_cm3_per_hu for line in lines])
     intercepts = np.array([line.intercept_mg_cm3 for line in lines])
     # Errors of a block's level means carried through the line; a change has the error of two blocks.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Real
 
+from osteoray.calibration.metal import METAL_HU
 from osteoray.calibration.pattern import Plane
-from osteoray.calibration.rods import RodPaths
+from osteoray.calibration.rods import RodPaths, rim_points_mm
 from osteoray.imaging.volume import Volume
 
-METAL_HU = 2500
 OUTSIDE_HU = -500
 """A core that holds less lies at the edge of the reconstruction."""
 HUBER_K = 1.345
@@ -28,6 +28,9 @@ class Levels:
         is_usable: levels with enough slices.
         used_slices: slices in which all usable levels are used.
         length_mm: of those slices along the body.
+        shown_mm: of the slices that show the phantom, less its ends and metal.
+        spots_hu: robust mean of the slab at every place between rods; NaN where it cannot be read.
+        metal_slices: how many slices were left out because of metal.
     """
 
     slice_hu: Float[np.ndarray, "levels k"]
@@ -36,36 +39,74 @@ class Levels:
     is_usable: Bool[np.ndarray, " levels"]
     used_slices: Bool[np.ndarray, " k"]
     length_mm: float
+    shown_mm: float
+    spots_hu: Float[np.ndarray, " spots"]
+    metal_slices: int
 
 
-def sample_levels(volume: Volume, paths: RodPaths, *, core_fraction: float, end_margin_mm: float) -> Levels:
+def sample_levels(
+    volume: Volume,
+    plane: Plane,
+    paths: RodPaths,
+    is_metal: Bool[np.ndarray, " k"],
+    *,
+    core_fraction: float,
+    end_margin_mm: float,
+) -> Levels:
     """Read the levels of a traced phantom.
 
     Args:
         volume: HU on an axial grid.
+        plane: of its slices.
         paths: centres of the levels.
+        is_metal: slices that are not read.
         core_fraction: part of the rods' radius that is averaged.
         end_margin_mm: length left out at each end of the phantom that lies inside the scan.
     """
-    plane, spacing_mm = Plane.of(volume), float(volume.grid.spacing_mm[0])
-    candidates = np.flatnonzero(without_ends(paths.is_shown, end_margin_mm / spacing_mm))
-    shape = paths.centres_mm.shape[:2]
-    mean_hu, sd_hu = np.full(shape, np.nan), np.full(shape, np.nan)
-    for k in candidates:
-        for level in np.flatnonzero(paths.is_seen):
-            core = core_values(volume.array[k], plane, paths.centres_mm[level, k], core_fraction * paths.radius_mm)
+    spacing_mm = float(volume.grid.spacing_mm[0])
+    shown = without_ends(paths.is_shown, end_margin_mm / spacing_mm)
+    candidates = np.flatnonzero(shown & ~is_metal)
+    radius_mm = core_fraction * paths.radius_mm
+    mean_hu, sd_hu = core_means(volume, plane, paths.centres_mm, candidates, radius_mm, paths.radius_mm)
+    mean_hu[~paths.is_seen], sd_hu[~paths.is_seen] = np.nan, np.nan
+    spots_hu, _ = core_means(volume, plane, paths.spots_mm, candidates, radius_mm, radius_mm)
+    is_usable = np.isfinite(mean_hu).sum(axis=1) >= max(0.5 * candidates.size, 1)
+    used = np.isfinite(mean_hu[is_usable]).all(axis=0) if is_usable.any() else np.zeros(volume.array.shape[0], bool)
+    levels_hu = np.array([robust_mean(row[used]) if ok else np.nan for row, ok in zip(mean_hu, is_usable, strict=True)])
+    typical_sd = np.array([_median(row[used]) if ok else np.nan for row, ok in zip(sd_hu, is_usable, strict=True)])
+    return Levels(
+        mean_hu, typical_sd, levels_hu, is_usable, used, float(used.sum()) * spacing_mm,
+        candidates.size * spacing_mm, np.array([robust_mean(row[np.isfinite(row)]) for row in spots_hu]),
+        int((shown & is_metal).sum()),
+    )  # fmt: skip
+
+
+def core_means(
+    volume: Volume,
+    plane: Plane,
+    centres_mm: Float[np.ndarray, "n k 2"],
+    slices: np.ndarray,
+    core_mm: float,
+    whole_mm: float,
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
+    """Mean and standard deviation of every core in some slices; NaN for metal and outside the field of view.
+
+    Args:
+        volume: HU on an axial grid.
+        plane: of its slices.
+        centres_mm: LPS (y, x) of the cores.
+        slices: where to read.
+        core_mm: radius that is averaged.
+        whole_mm: radius that must lie inside the field of view.
+    """
+    mean_hu, sd_hu = np.full(centres_mm.shape[:2], np.nan), np.full(centres_mm.shape[:2], np.nan)
+    for place, row in enumerate(centres_mm):
+        whole = plane.sees(plane.index(rim_points_mm(row[slices], whole_mm))).all(axis=1)
+        for k in slices[whole]:
+            core = core_values(volume.array[k], plane, row[k], core_mm)
             if core.size and core.min() > OUTSIDE_HU and core.max() < METAL_HU:
-                mean_hu[level, k], sd_hu[level, k] = core.mean(), core.std()
-    used_per_level = np.isfinite(mean_hu).sum(axis=1)
-    is_usable = used_per_level >= max(0.5 * candidates.size, 1)
-    used = np.isfinite(mean_hu[is_usable]).all(axis=0) if is_usable.any() else np.zeros(shape[1], bool)
-    levels_hu = np.array(
-        [robust_mean(row[used]) if ok and used.any() else np.nan for row, ok in zip(mean_hu, is_usable, strict=True)]
-    )
-    typical_sd = np.array(
-        [np.median(row[used]) if ok and used.any() else np.nan for row, ok in zip(sd_hu, is_usable, strict=True)]
-    )
-    return Levels(mean_hu, typical_sd, levels_hu, is_usable, used, float(used.sum()) * spacing_mm)
+                mean_hu[place, k], sd_hu[place, k] = core.mean(), core.std()
+    return mean_hu, sd_hu
 
 
 def without_ends(is_shown: Bool[np.ndarray, " k"], margin_slices: float) -> Bool[np.ndarray, " k"]:
@@ -80,7 +121,7 @@ def without_ends(is_shown: Bool[np.ndarray, " k"], margin_slices: float) -> Bool
 
 
 def core_values(
-    image: Real[np.ndarray, "j i"], plane: Plane, centre_mm: Float[np.ndarray, 2], radius_mm: float
+    image: Real[np.ndarray, "j i"], plane: Plane, centre_mm: Float[np.ndarray, " 2"], radius_mm: float
 ) -> Float[np.ndarray, " n"]:
     """Values of the pixels whose centres lie within a circle; empty if it leaves the image."""
     middle, reach = (centre_mm - plane.origin_mm) / plane.pixel_mm, radius_mm / plane.pixel_mm
@@ -93,8 +134,14 @@ def core_values(
     return image[start[0] : stop[0], start[1] : stop[1]][inside].astype(float)
 
 
+def _median(values: Float[np.ndarray, " n"]) -> float:
+    return float(np.median(values)) if values.size else float("nan")
+
+
 def robust_mean(values: Float[np.ndarray, " n"]) -> float:
-    """Huber's location estimate: a mean in which outliers count less."""
+    """Huber's location estimate: a mean in which outliers count less; NaN of nothing."""
+    if not values.size:
+        return float("nan")
     centre = float(np.median(values))
     scale = max(1.4826 * float(np.median(np.abs(values - centre))), 1e-6)
     for _ in range(20):

@@ -84,6 +84,27 @@ REASONS: dict[str, Reason] = {
     ),
     "CAL-LENGTH": Reason("Too little of the phantom is visible.", True, "Scan the phantom over the whole hip."),
     "CAL-DRIFT": Reason("The calibration changes along the phantom.", False, "Look at the calibration picture."),
+    "CAL-TILT": Reason(
+        "The scanner's field is not even across the phantom.", False, "Look for metal or a patient off the centre."
+    ),
+    "CAL-PARTIAL": Reason(
+        "A density level of the phantom could not be read.", False, "Keep the whole phantom in the field of view."
+    ),
+    "CAL-UNUSUAL": Reason(
+        "The calibration slope is unusual for the tube voltage.", False, "Check tube voltage and phantom type."
+    ),
+    "CAL-UNIT": Reason(
+        "The phantom's densities cannot be converted to hydroxyapatite.", True, "Export the CT with its tube voltage."
+    ),
+    "CAL-LEVEL": Reason(
+        "The density is not calibrated by a phantom in this CT.", False, "Scan with the phantom under the patient."
+    ),
+    "CAL-REFERENCE": Reason(
+        "No reference scans of this scanner and protocol exist.", True, "List them in calibration.reference."
+    ),
+    "CAL-INTERNAL": Reason(
+        "Air, fat and muscle give no calibration.", True, "Scan with the phantom under the patient."
+    ),
     # Segmentation and landmarks.
     "SEG-MODEL": Reason(
         "No patient had bone labels to learn segmentation from.", True, "List bone_labels for a few patients."

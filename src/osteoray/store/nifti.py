@@ -6,7 +6,6 @@ in memory it is the project's (LPS, index k, j, i). The translation happens here
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,10 @@ from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.imaging.volume import Volume
 from osteoray.store.atomic import writing
+from osteoray.store.gzipping import write_gzip
 
+WORKERS = 2
+"""Threads that compress."""
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REVERSE_INDEX = np.eye(4)[[2, 1, 0, 3]]
 _NOT_NIFTI = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
@@ -37,23 +39,54 @@ def write_volume(path: str | Path, volume: Volume, step: float | None = None) ->
         ValueError: a value does not fit into int16 at this step.
     """
     array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
-    affine = _RAS_FROM_LPS @ volume.grid.world_from_index @ _REVERSE_INDEX
     if step is not None:
         scaled = np.round(array / step)
         if np.abs(scaled).max(initial=0) > 32767:
             raise ValueError(f"step: expected values within {32767 * step:g}, got {np.abs(array).max():g}")
         array = scaled.astype(np.int16)
-    image = nib.Nifti1Image(np.ascontiguousarray(array.transpose(2, 1, 0)), affine)
+    _write(path, array, volume.grid, None if step is None else (step, 0.0))
+
+
+def write_rescaled(path: str | Path, volume: Volume, slope: float, intercept: float) -> None:
+    """Write integers so that they read as slope · value + intercept: nothing is rounded, clipped or computed.
+
+    Args:
+        path: ends in .nii or .nii.gz.
+        volume: int16.
+        slope: of what readers shall see.
+        intercept: of what readers shall see.
+
+    Raises:
+        ValueError: another type than int16.
+    """
+    if volume.array.dtype != np.int16:
+        raise ValueError(f"volume: expected int16, got {volume.array.dtype}")
+    _write(path, volume.array, volume.grid, (slope, intercept))
+
+
+def _write(path: str | Path, array: np.ndarray, grid: VoxelGrid, scaling: tuple[float, float] | None) -> None:
+    affine = _RAS_FROM_LPS @ grid.world_from_index @ _REVERSE_INDEX
+    # NIfTI's order (i fastest) is that of the array in memory: nothing is copied.
+    array = np.ascontiguousarray(array)
+    image = nib.Nifti1Image(array.transpose(2, 1, 0), affine)
     image.header.set_xyzt_units("mm")
-    if step is not None:
-        image.header.set_slope_inter(step, 0.0)
-    with writing(path) as temporary:
-        # Level 1 is several times faster than the default. No name, no time stamp: equal volumes give equal bytes.
+    if scaling is not None:
+        image.header.set_slope_inter(*scaling)
+    parts = [memoryview(_header_bytes(image)), memoryview(array.reshape(-1).view(np.uint8))]
+    with writing(path) as temporary, open(temporary, "wb") as file:
         if str(path).endswith(".gz"):
-            with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
-                file.write(image.to_bytes())
+            write_gzip(file, parts, WORKERS)
         else:
-            temporary.write_bytes(image.to_bytes())
+            file.writelines(parts)
+
+
+def _header_bytes(image: nib.Nifti1Image) -> bytes:
+    """Header and the empty list of extensions, as nibabel would write them for voxels that are stored as they are."""
+    header = image.header.copy()
+    header.set_data_offset(352)
+    if np.isnan(header["scl_slope"]):
+        header.set_slope_inter(1.0, 0.0)
+    return header.structarr.tobytes() + bytes(4)
 
 
 def read_volume(path: str | Path, dtype: type | None = None) -> Volume:

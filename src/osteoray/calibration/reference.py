@@ -1,0 +1,83 @@
+"""Asynchronous calibration: the line of earlier phantom scans on the same scanner with the same protocol.
+
+The scans are a table that was made once, by the control chart of an earlier run, and kept: a patient's calibration
+never depends on who else is in the cohort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from osteoray.calibration.line import Line
+from osteoray.calibration.protocol import Protocol
+from osteoray.errors.unreadable import Withheld
+
+IN_CONTROL = "yes"
+
+
+@dataclass(frozen=True)
+class ReferenceScan:
+    """One row of the table.
+
+    Attributes:
+        protocol: of the scan.
+        slope_mg_cm3_per_hu, intercept_mg_cm3: its line.
+    """
+
+    protocol: Protocol
+    slope_mg_cm3_per_hu: float
+    intercept_mg_cm3: float
+
+
+@dataclass(frozen=True)
+class ReferenceLine:
+    """The mean line of some reference scans.
+
+    Attributes:
+        line: without residuals.
+        scans: how many were averaged.
+        slope_sd, intercept_sd: from scan to scan: how far this patient's own line may lie.
+    """
+
+    line: Line
+    scans: int
+    slope_sd: float
+    intercept_sd: float
+
+
+def reference_scans(rows: Iterable[Mapping[str, str]]) -> list[ReferenceScan]:
+    """The scans of a table that were in control, in the table's order."""
+    return [
+        ReferenceScan(
+            Protocol(row["scanner"], float(row["kvp"]) if row["kvp"] else None, row["kernel"]),
+            float(row["slope_mg_cm3_per_hu"]),
+            float(row["intercept_mg_cm3"]),
+        )
+        for row in rows
+        if row["in_control"] == IN_CONTROL
+    ]
+
+
+def reference_line(scans: Iterable[ReferenceScan], protocol: Protocol, *, latest: int, fewest: int) -> ReferenceLine:
+    """The mean line of the latest scans with a protocol.
+
+    Args:
+        scans: in order of enrolment; scans carry no dates.
+        protocol: of the CT to calibrate.
+        latest: how many are averaged at most.
+        fewest: how many there must be.
+
+    Raises:
+        Withheld: CAL-REFERENCE, too few scans, or a protocol that is not recorded.
+    """
+    same = [scan for scan in scans if protocol.is_known and scan.protocol == protocol][-latest:]
+    if len(same) < fewest:
+        raise Withheld("CAL-REFERENCE", f"{protocol}: expected at least {fewest} reference scans, got {len(same)}")
+    slopes = np.array([scan.slope_mg_cm3_per_hu for scan in same])
+    intercepts = np.array([scan.intercept_mg_cm3 for scan in same])
+    line = Line(float(slopes.mean()), float(intercepts.mean()), float("nan"), np.empty(0))
+    spread = [float(values.std(ddof=1)) if values.size > 1 else float("nan") for values in (slopes, intercepts)]
+    return ReferenceLine(line, len(same), *spread)
