@@ -14,13 +14,12 @@ from osteoray.simulation.parts import Part
 from osteoray.simulation.scoring import (
     areal_map_g_cm2,
     dice,
-    femur_truth_of,
     map_errors,
-    part_of_ct,
     sample_points,
     target_errors_mm,
 )
-from osteoray.simulation.truth import neutral_density
+from osteoray.simulation.truth import part_of_ct
+from osteoray.simulation.truth_maps import read_maps
 from osteoray.store.arrays import read_arrays
 from osteoray.store.manifest import Manifest, read_json, read_manifest
 from osteoray.store.nifti import read_volume
@@ -88,25 +87,29 @@ def score_registration(scores: Scores, truth: Manifest, registration: Manifest) 
 def score_projection(scores: Scores, truth: Manifest, projection: Manifest) -> None:
     parts = proximal_femurs(truth)
     for xray_id in projection.files:
-        found, fine = read_arrays(projection.file(xray_id)), read_arrays(truth.file(xray_id))
+        found, fine = read_arrays(projection.file(xray_id)), read_maps(truth.file(xray_id))
         true = truth.facts["xrays"][xray_id]
         for side in Side:
             name = f"proximal_femur_{side}"
             if name in found:
-                at_ct = areal_map_g_cm2(parts[side], camera(true, true["camera_from_world"][f"{side}_femur"]))
-                bias, rmse = map_errors(found[name], at_ct)
-                add(scores, "projection", "proximal femur map mean error", "%", 100 * abs(bias), NOISE_FREE)
-                add(scores, "projection", "proximal femur map RMSE", "g/cm²", rmse, NOISE_FREE)
+                if side in parts:
+                    at_ct = areal_map_g_cm2(parts[side], camera(true, true["camera_from_world"][f"{side}_femur"]))
+                    bias, rmse = map_errors(found[name], at_ct)
+                    add(scores, "projection", "proximal femur map mean error", "%", 100 * abs(bias), NOISE_FREE)
+                    add(scores, "projection", "proximal femur map RMSE", "g/cm²", rmse, NOISE_FREE)
                 bias, _ = map_errors(found[name], fine[f"{name}_qct"])
                 add(scores, "projection", "proximal femur map mean error, unblurred", "%", 100 * abs(bias), UNBLURRED)
 
 
 def proximal_femurs(truth: Manifest) -> dict[Side, Part]:
-    """The true proximal femurs as a noise-free CT of the same resolution shows them."""
+    """The true proximal femurs as a noise-free CT of the same resolution shows them; none if the truth is compact."""
+    if "qct_ideal" not in truth.files:
+        return {}
     ha, qct, regions = (read_volume(truth.file(name)) for name in ("ha", "qct_ideal", "proximal_femur"))
     return {
         side: part_of_ct(ha.array, qct.array, regions.array == label, regions.grid)
         for side, label in PROXIMAL_FEMUR.items()
+        if (regions.array == label).any()
     }
 
 
@@ -150,10 +153,8 @@ def densities(truths: dict[str, Manifest], results: Path, tables: list[Path]) ->
     """QCT and predicted areal density against three readings of the truth."""
     readings: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     for patient, truth in truths.items():
-        parts = proximal_femurs(truth)
         for side, values in truth.facts["density"].items():
-            at_ct = neutral_density(femur_truth_of(truth.facts["femur"][side]), parts[Side(side)])
-            readings["noise-free CT"][patient, side] = at_ct["abmd_g_cm2_qct"]
+            readings["noise-free CT"][patient, side] = values.get("abmd_g_cm2_ct", float("nan"))
             readings["CT without blur"][patient, side] = values["abmd_g_cm2_qct"]
             readings["true hydroxyapatite"][patient, side] = values["abmd_g_cm2"]
     rows = []

@@ -11,20 +11,25 @@ from osteoray.config.simulation import SimulationConfig
 from osteoray.errors.unreadable import UnreadableInput
 from osteoray.imaging.volume import Volume
 from osteoray.simulation.body import Body
+from osteoray.simulation.ct_examination import ct_facts, ct_header, examine_ct
 from osteoray.simulation.dicom_ct import write_ct
 from osteoray.simulation.dicom_dx import write_xray
 from osteoray.simulation.dicom_study import Study
-from osteoray.simulation.enrolment import VirtualPatient, enrolled
-from osteoray.simulation.examination import ct_facts, examine_ct, examine_xray, femur_truth, xray_facts
-from osteoray.simulation.parts import take_apart
+from osteoray.simulation.dxa import dxa_facts
+from osteoray.simulation.enrolment import VirtualPatient, enrolled, generator
+from osteoray.simulation.parts import BodyParts, take_apart
 from osteoray.simulation.phantom import PhantomDesign
 from osteoray.simulation.scanner import CtScan
+from osteoray.simulation.truth import density_facts, femur_facts, shadow_facts
+from osteoray.simulation.truth_maps import compact_maps
+from osteoray.simulation.truth_schema import TRUTH_VERSION
 from osteoray.simulation.virtual_body import drawn_body, traced_body
+from osteoray.simulation.xray_examination import examine_xray, xray_facts, xray_parts
 from osteoray.store.arrays import write_arrays
 from osteoray.store.manifest import Manifest, recording
 from osteoray.store.nifti import read_volume, write_volume
 
-PHANTOM = Path(__file__).resolve().parents[1] / "resources" / "phantoms" / "b_mas200.yaml"
+PHANTOMS = Path(__file__).resolve().parents[1] / "resources" / "phantoms"
 
 
 def make_body(config: SimulationConfig, patient: VirtualPatient) -> Body:
@@ -38,13 +43,30 @@ def make_body(config: SimulationConfig, patient: VirtualPatient) -> Body:
     return traced_body(config, patient, len(found), read_volume(path), read_volume(mask))
 
 
-def write_truth_volumes(manifest: Manifest, ct: CtScan) -> None:
+def write_truth_volumes(manifest: Manifest, ct: CtScan, is_compact: bool) -> None:
     volumes = {"bones": (ct.bones, None), "proximal_femur": (ct.proximal_femur, None)}
-    volumes |= {"ha": (ct.ha_mg_cm3, 0.1), "qct_ideal": (ct.qct_ideal_mg_cm3, 0.1)}
+    if not is_compact:
+        volumes |= {"ha": (ct.ha_mg_cm3, 0.1), "qct_ideal": (ct.qct_ideal_mg_cm3, 0.1)}
     for name, (array, step) in volumes.items():
         path = manifest.path.parent / f"{name}.nii.gz"
         write_volume(path, Volume(array, ct.grid), step)
         manifest.add_file(name, path)
+
+
+def write_xrays(
+    manifest: Manifest, folder: Path, config: SimulationConfig, patient: VirtualPatient, body: Body, parts: BodyParts
+) -> None:
+    shown = xray_parts(config, patient, body, parts)
+    manifest.facts["xrays"] = {}
+    for xray in patient.xrays:
+        seen = examine_xray(config, patient, body, shown, xray)
+        study, path = Study(patient, "XR", config.seed), folder / f"{xray.xray_id}.dcm"
+        write_xray(path, study, xray.xray_id, seen.image, seen.view, config.xray.kvp, seen.defects)
+        maps = manifest.path.parent / f"{xray.xray_id}.npz"
+        write_arrays(maps, compact_maps(seen.maps_g_cm2) if config.truth == "compact" else seen.maps_g_cm2)
+        manifest.add_file(xray.xray_id, maps)
+        shadows = {"proximal_femur": shadow_facts(seen.maps_g_cm2)}
+        manifest.facts["xrays"][xray.xray_id] = xray_facts(seen) | shadows
 
 
 def main() -> None:
@@ -56,27 +78,28 @@ def main() -> None:
     args = parser.parse_args()
     config = SimulationConfig.model_validate_json(args.config)
     patient = enrolled(config, args.patient)
-    design = PhantomDesign.from_table(yaml.safe_load(PHANTOM.read_text(encoding="utf-8")))
+    table = PHANTOMS / f"{config.ct.phantom}.yaml"
+    design = PhantomDesign.from_table(yaml.safe_load(table.read_text(encoding="utf-8")))
     with recording("simulation", patient.patient_id, args.output) as manifest:
         body = make_body(config, patient)
-        scan, ct = examine_ct(config, patient, body, design)
-        write_ct(args.raw / "CT", Study(patient, "CT", config.seed), ct.hu, ct.grid, scan.couch_y_mm)
+        examined = examine_ct(config, patient, body, design)
+        ct = examined.ct
+        write_ct(
+            args.raw / "CT", Study(patient, "CT", config.seed), ct.hu, ct.grid, examined.scan.couch_mm[1],
+            ct_header(examined, config.ct.transfer_syntax),
+        )  # fmt: skip
         if patient.labelled:
             write_volume(args.raw / "bone_labels.nii.gz", Volume(ct.bones, ct.grid))
-        write_truth_volumes(manifest, ct)
-        parts = take_apart(body)
-        landmarks, density = femur_truth(body, parts)
-        manifest.facts = {"body": body.description, "ct": ct_facts(scan, ct, design), "femur": landmarks}
-        manifest.facts |= {"density": density, "xrays": {}}
-        for xray in patient.xrays:
-            examination = examine_xray(config, patient, body, parts, xray)
-            study = Study(patient, "XR", config.seed)
-            path = args.raw / "XR" / f"{xray.xray_id}.dcm"
-            write_xray(path, study, xray.xray_id, examination.image, examination.view, config.xray.kvp)
-            maps = args.output.parent / f"{xray.xray_id}.npz"
-            write_arrays(maps, examination.maps_g_cm2)
-            manifest.add_file(xray.xray_id, maps)
-            manifest.facts["xrays"][xray.xray_id] = xray_facts(examination)
+        is_compact = config.truth == "compact"
+        write_truth_volumes(manifest, ct, is_compact)
+        parts = take_apart(body, config.ct.kvp)
+        manifest.facts = {"truth_version": TRUTH_VERSION, "body": body.description, "ct": ct_facts(examined)}
+        manifest.facts |= {"femur": {str(side): femur_facts(femur) for side, femur in body.femurs.items()}}
+        manifest.facts |= {"density": density_facts(body, parts, ct)}
+        manifest.facts |= {
+            "dxa": dxa_facts(body, parts, config.dxa.cv_percent, generator(config.seed, patient.index, "dxa"))
+        }
+        write_xrays(manifest, args.raw / "XR", config, patient, body, parts)
 
 
 if __name__ == "__main__":

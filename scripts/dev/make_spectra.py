@@ -13,8 +13,8 @@ import spekpy
 FOLDER = Path("resources/spectra")
 ANODE_ANGLE_DEG = 12.0
 DISTANCE_CM = 100.0
-FILTER_MM_AL = {70: 3.0, 75: 3.0, 80: 3.0, 85: 3.0, 90: 3.0, 120: 7.0}
-"""Total filtration by tube voltage: radiography up to 90 kVp, CT at 120 kVp."""
+FILTER_MM_AL = {70: 3.0, 75: 3.0, 80: 3.0, 85: 3.0, 90: 3.0, 100: 7.0, 120: 7.0, 140: 7.0}
+"""Total filtration by tube voltage: radiography up to 90 kVp, CT from 100 kVp."""
 
 
 def write_spectrum(kvp: int, filter_mm_al: float) -> None:

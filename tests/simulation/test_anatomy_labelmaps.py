@@ -10,7 +10,7 @@ from osteoray.imaging.bones import FEMUR, Bone, Side
 from osteoray.imaging.resampling import resample
 from osteoray.imaging.volume import Volume
 from osteoray.simulation.body import Body
-from osteoray.simulation.labelmaps import FEMUR_LABEL, PELVIS_LABEL, SACRUM_LABEL, labelmap_body
+from osteoray.simulation.labelmaps import FEMUR_LABEL, PELVIS_LABEL, SACRUM_LABEL, labelmap_body, solid_spine
 
 
 def read(path) -> Volume:
@@ -93,3 +93,22 @@ def test_deformation_changes_the_shape_but_not_the_kind(real):
     assert 1.0 < np.linalg.norm(shift) < 25.0
     volumes = [(b.bones == Bone.LEFT_FEMUR).sum() * b.grid.voxel_mm3 for b in (plain, warped)]
     assert 0.75 < volumes[1] / volumes[0] < 1.33
+
+
+def test_the_body_reaches_75_mm_above_the_crest_with_spine(real):
+    _, _, body = real
+    crest = int(np.flatnonzero(np.isin(body.bones, [Bone.LEFT_HIP, Bone.RIGHT_HIP]).any(axis=(1, 2))).max())
+    above = body.ha_mg_cm3[crest + 1 :]
+    assert len(above) * body.grid.spacing_mm[0] > 60.0
+    assert ((above > 100).any(axis=(1, 2))).mean() > 0.95
+
+
+def test_a_hollow_vertebral_body_is_filled_and_the_canal_stays_open():
+    j, i = np.mgrid[:80, :80]
+    body = np.hypot(j - 25, i - 40)
+    canal = np.hypot(j - 50, i - 40)
+    drawn = ((body < 16) & (body > 13)) | ((canal < 14) & (canal > 9))
+    full = solid_spine(drawn[None])[0]
+    assert full[25, 40]
+    assert not full[50, 40]
+    assert full[drawn].all()

@@ -48,7 +48,8 @@ def test_volume_fractions_fill_the_body_and_leave_air_empty(body):
     partial = (total > 1e-6) & (total < 1 - 1e-5)
     # Only the skin and the surface of gas are partly filled.
     assert partial.mean() < 0.03
-    assert (total[body.bones > 0] > 1 - 1e-5).all()
+    # Bowel gas may touch a bone.
+    assert (total[body.bones > 0] > 1 - 1e-5).mean() > 0.999
     assert min(a.min() for a in (body.adipose_g_cm3, body.lean_g_cm3, body.ha_mg_cm3)) >= 0
     assert (total[:, :, 0] == 0).all()
     assert (total[:, 0] == 0).all()
@@ -87,7 +88,10 @@ def test_the_head_in_the_labels_is_the_true_sphere(body, side):
     ball = distance_mm(rods([[(*truth.head_centre_mm.tolist(), truth.head_radius_mm)]]), body.grid, 9.0)
     medial = (body.grid.coordinates_mm() - truth.head_centre_mm) @ truth.neck_axis > 0.2 * truth.head_radius_mm
     femur = body.bones == FEMUR[side]
-    assert femur[(ball < -0.5) & medial].all()
+    # The pit of the ligament is the only place where the sphere is not full.
+    missing = (ball < -0.5) & medial & ~femur
+    assert missing.sum() * body.grid.voxel_mm3 < 250
+    assert not (missing & (ball < -2.6)).any()
     assert not femur[(ball > 0.5) & (ball < 9.0) & medial].any()
 
 
@@ -101,6 +105,19 @@ def test_landmarks_fitted_to_the_surface_are_the_true_ones(body, side):
     assert np.degrees(np.arccos(fitted.shaft_axis @ truth.shaft_axis)) < 2.0
     assert abs((fitted.lesser_trochanter_mm - truth.lesser_trochanter_mm) @ truth.shaft_axis) < 4.0
     assert abs(fitted.neck_shaft_angle_deg - truth.neck_shaft_angle_deg) < 5.0
+
+
+def test_the_spine_reaches_the_top_of_the_body_without_a_label(body):
+    heads = np.mean([truth.head_centre_mm for truth in body.femurs.values()], axis=0)
+    top_mm = body.grid.world_from_index[2, 3] + (body.grid.shape[0] - 1) * body.grid.spacing_mm[0]
+    # What an AP X-ray shows above its centre, 12 mm above the hips.
+    assert top_mm - heads[2] > 165.0
+    crest = int(np.flatnonzero(np.isin(body.bones, [Bone.LEFT_HIP, Bone.RIGHT_HIP]).any(axis=(1, 2))).max())
+    above = body.ha_mg_cm3[crest + 3 :]
+    assert (body.bones[crest + 3 :] == 0).all()
+    assert ((above > 100).any(axis=(1, 2))).mean() > 0.95
+    centre = np.argwhere(above > 100)[:, 2].mean() * body.grid.spacing_mm[2] + body.grid.world_from_index[0, 3]
+    assert abs(centre) < 12.0
 
 
 @pytest.mark.parametrize("side", list(Side))

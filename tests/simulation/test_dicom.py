@@ -14,8 +14,8 @@ from osteoray.simulation.dicom_ct import write_ct
 from osteoray.simulation.dicom_dx import write_xray
 from osteoray.simulation.dicom_study import Study
 from osteoray.simulation.enrolment import VirtualXray, enrolled
-from osteoray.simulation.examination import examine_xray, xray_facts
 from osteoray.simulation.parts import take_apart
+from osteoray.simulation.xray_examination import examine_xray, xray_facts
 
 CONFIG = SimulationConfig(xray=XraySystemConfig(rows=80, columns=96, pitch_mm=4.5, soft_tissue_mm=8))
 PATIENT = enrolled(CONFIG, "V001")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from osteoray.config.simulation import SimulationConfig
@@ -40,3 +42,10 @@ def test_the_cohort_is_plausible_and_uses_every_pose():
 def test_label_maps_need_their_folder():
     with pytest.raises(ValueError, match="labelmaps: expected a folder"):
         SimulationConfig(anatomy="labelmaps")
+
+
+def test_a_very_large_patient_is_the_same_person_but_for_the_weight():
+    usual = enrolled(SimulationConfig(), "V004")
+    large = enrolled(SimulationConfig(defects={"V004": ("very_large",)}), "V004")
+    assert large.weight_kg / (large.height_cm / 100) ** 2 == pytest.approx(48.0, abs=0.4)
+    assert replace(large, weight_kg=usual.weight_kg) == usual

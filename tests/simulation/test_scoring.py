@@ -4,7 +4,8 @@ import pytest
 from osteoray.geometry.affines import affine
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.simulation.scoring import areal_map_g_cm2, dice, map_errors, part_of_ct, sample_points, target_errors_mm
+from osteoray.simulation.scoring import areal_map_g_cm2, dice, map_errors, sample_points, target_errors_mm
+from osteoray.simulation.truth import part_of_ct
 
 
 @pytest.fixture

@@ -15,6 +15,10 @@ XRAYLIB_NAMES = {
     "water": "Water, Liquid",
     "aluminium": "Al",
     "caesium iodide": "CsI",
+    "barium fluorobromide": "BaFBr",
+    "potassium phosphate": "K2HPO4",
+    "iodine": "I",
+    "titanium": "Ti",
 }
 """Formula or NIST compound of every material. Water displaced by tissue or mineral is the caller's business."""
 

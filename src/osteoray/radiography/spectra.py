@@ -12,8 +12,8 @@ from jaxtyping import Float
 from osteoray.radiography.attenuation import mass_attenuation_cm2_g
 
 FOLDER = Path(__file__).resolve().parents[3] / "resources" / "spectra"
-TABULATED_KVP = (70, 75, 80, 85, 90, 120)
-"""Tube voltages with a table: 3 mm aluminium up to 90 kVp, 7 mm at 120 kVp (CT)."""
+TABULATED_KVP = (70, 75, 80, 85, 90, 100, 120, 140)
+"""Tube voltages with a table: 3 mm aluminium up to 90 kVp, 7 mm from 100 kVp (CT)."""
 
 
 @dataclass(frozen=True, eq=False)

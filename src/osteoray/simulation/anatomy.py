@@ -14,8 +14,8 @@ class FemurParameters:
     """Shape, pose and density of one femur.
 
     Attributes:
-        neck_shaft_angle_deg: wanted angle; the built femur's own is in its `FemurTruth`.
-        neck_scale: stretch of the neck across the shaft.
+        neck_shaft_angle_deg: angle of the neck to the distal shaft.
+        femoral_offset_mm: distance of the head's centre from the shaft axis.
         head_radius_mm: radius of the bony head.
         anteversion_deg: anatomical anteversion of the neck.
         flexion_deg: of the hip in the CT.
@@ -25,7 +25,7 @@ class FemurParameters:
     """
 
     neck_shaft_angle_deg: float
-    neck_scale: float
+    femoral_offset_mm: float
     head_radius_mm: float
     anteversion_deg: float
     flexion_deg: float
@@ -54,6 +54,10 @@ class AnatomyParameters:
         muscle_fat: mean volume fraction of fat inside muscles.
         fat_mm: thickness of subcutaneous fat at front, side and back.
         femurs: per side.
+        disc_scale: height of the lumbar discs relative to the template.
+        lumbar_tilt_deg: forward tilt of the top of L1; negative leans backwards. It sets the lordosis.
+        spine_bend_deg: sideways tilt in the middle of a mild lumbar curve, to the left positive.
+        rim_mm: prominence of the rims of the vertebral endplates (osteophytes).
     """
 
     sex: str
@@ -71,6 +75,10 @@ class AnatomyParameters:
     muscle_fat: float
     fat_mm: tuple[float, float, float]
     femurs: dict[Side, FemurParameters]
+    disc_scale: float
+    lumbar_tilt_deg: float
+    spine_bend_deg: float
+    rim_mm: float
 
     @property
     def bmi(self) -> float:
@@ -86,6 +94,18 @@ class AnatomyParameters:
         return flat
 
 
+_MEAN_SIZE = {"F": 0.98, "M": 1.03}
+"""Linear size of the skeleton relative to the templates: women of 165 cm and men of 172 cm."""
+
+_TYPICAL_SIZE = {"F": 0.942, "M": 1.013}
+"""The same for women of 156 cm and men of 168 cm, to whom the means of the femur belong."""
+
+_FEMUR_MEANS = {
+    "F": {"angle_deg": 126.0, "version_deg": 16.5, "offset_mm": 41.5, "head_mm": 43.3},
+    "M": {"angle_deg": 123.9, "version_deg": 13.3, "offset_mm": 43.7, "head_mm": 48.5},
+}
+"""Means of the femur's shape by sex; sources in `_draw_femur`."""
+
 MEAN_AREAL_G_CM2 = 0.76
 """Areal density of the proximal femur of a patient with `bmd_scale` 1 (Gu 2023: 0.759, SD 0.151)."""
 
@@ -99,7 +119,7 @@ def draw_anatomy(
     """
     bmi = weight_kg / (height_cm / 100) ** 2
     size = (height_cm / (165.0 if sex == "F" else 172.0)) ** 0.7 * rng.normal(1.0, 0.03)
-    size *= 0.98 if sex == "F" else 1.03
+    size *= _MEAN_SIZE[sex]
     bmd_scale = _draw_bmd(sex, age_years, weight_kg, rng) / MEAN_AREAL_G_CM2
     common = rng.normal(size=4)
     # Means of front, side and back; women carry more at the side. A lognormal factor makes each independent.
@@ -121,6 +141,10 @@ def draw_anatomy(
         muscle_fat=float(np.clip(rng.normal(0.06 + 0.0015 * (age_years - 50), 0.03), 0.02, 0.2)),
         fat_mm=(float(fat[0]), float(fat[1]), float(fat[2])),
         femurs={side: _draw_femur(sex, size, bmd_scale, common, rng) for side in Side},
+        disc_scale=float(np.clip(rng.normal(1.05 - 0.004 * max(age_years - 40.0, 0.0), 0.12), 0.55, 1.2)),
+        lumbar_tilt_deg=float(np.clip(rng.normal(-8.0, 5.0), -20.0, 4.0)),
+        spine_bend_deg=float(np.clip(rng.normal(0.0, 3.0), -8.0, 8.0)),
+        rim_mm=float(np.clip(rng.normal(0.04 * (age_years - 45.0), 0.7), 0.0, 3.0)),
     )
 
 
@@ -136,16 +160,22 @@ def _draw_femur(
 ) -> FemurParameters:
     """One femur; `common` is what both sides share (three quarters of the variance).
 
-    Neck-shaft angle 129 ± 6, anteversion 9.7 ± 9.3 degrees (Toogood 2009); head diameter 46 ± 5 mm with women below
-    men (Noble 1988).
+    Neck-shaft angle 124.7 ± 6.2 degrees, version 14.5 ± 8.1 degrees and offset 42.9 ± 6.8 mm with women more valgus
+    and anteverted (Carmona et al. 2019, J. Arthroplasty, 2487-2493, CT of 628 healthy people, 63 % men). How the
+    means split between the sexes is assumed, and that a varus neck and a large skeleton have more offset. Head
+    diameter 43.3 mm in women and 48.5 mm in men (Cho et al. 2015, BioMed Res. Int. 730538, CT of 202 Korean femurs);
+    its spread within a sex is assumed.
     """
     own = np.sqrt(0.75) * common + np.sqrt(0.25) * rng.normal(size=4)
-    radius = (22.6 if sex == "F" else 24.6) * (0.4 + 0.6 * size / (0.98 if sex == "F" else 1.03))
+    mean = _FEMUR_MEANS[sex]
+    relative_size = size / _TYPICAL_SIZE[sex]
+    offset = mean["offset_mm"] * relative_size + 6.4 * (-0.4 * own[0] + np.sqrt(1 - 0.4**2) * own[1])
+    radius = mean["head_mm"] / 2 * (0.4 + 0.6 * relative_size)
     return FemurParameters(
-        neck_shaft_angle_deg=float(np.clip(127.0 + 5.5 * own[0], 114.0, 139.0)),
-        neck_scale=float(np.clip(1.0 + 0.06 * own[1], 0.85, 1.15)),
-        head_radius_mm=float(np.clip(radius * (1.0 + 0.03 * own[2]), 19.0, 29.0)),
-        anteversion_deg=float(np.clip(9.7 + 9.3 * own[3], -10.0, 32.0)),
+        neck_shaft_angle_deg=float(np.clip(mean["angle_deg"] + 6.1 * own[0], 110.0, 140.0)),
+        femoral_offset_mm=float(np.clip(offset, 28.0, 60.0)),
+        head_radius_mm=float(np.clip(radius * (1.0 + 0.045 * own[2]), 18.5, 29.0)),
+        anteversion_deg=float(np.clip(mean["version_deg"] + 8.0 * own[3], -8.0, 38.0)),
         flexion_deg=float(np.clip(rng.normal(4.0, 3.5), -4.0, 14.0)),
         adduction_deg=float(np.clip(rng.normal(4.0, 3.0), -4.0, 10.0)),
         rotation_deg=float(np.clip(rng.normal(0.0, 7.0), -15.0, 15.0)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -37,6 +38,8 @@ class FemurTruth:
         lesser_trochanter_mm: lower edge of the lesser trochanter.
         neck_shaft_angle_deg: angle between the neck axis and the distal shaft direction.
         anteversion_deg: anatomical anteversion of the neck; None where the condyles are unknown.
+        femoral_offset_mm: distance of the head's centre from the shaft axis.
+        neck_length_mm: from the head's centre along the neck axis to the point nearest to the shaft axis.
     """
 
     head_centre_mm: Float[np.ndarray, "3"]
@@ -48,6 +51,19 @@ class FemurTruth:
     lesser_trochanter_mm: Float[np.ndarray, "3"]
     neck_shaft_angle_deg: float
     anteversion_deg: float | None
+    femoral_offset_mm: float = nan
+    neck_length_mm: float = nan
+
+    def __post_init__(self) -> None:
+        """Derive the lengths from the landmarks, whatever was given."""
+        to_head = self.head_centre_mm - self.shaft_point_mm
+        along_shaft, along_neck = float(to_head @ self.shaft_axis), float(to_head @ self.neck_axis)
+        cosine = float(self.neck_axis @ self.shaft_axis)
+        lateral = to_head - along_shaft * self.shaft_axis
+        object.__setattr__(self, "femoral_offset_mm", float(np.linalg.norm(lateral)))
+        # Nearest points of two lines (Ericson 2005, section 5.1.8).
+        length = (along_neck - cosine * along_shaft) / max(1.0 - cosine**2, 1e-6)
+        object.__setattr__(self, "neck_length_mm", length)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,11 @@ MineralFields = Callable[[Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]], tup
 """Function of LPS points and texture there: cortical thickness in mm and trabecular density in mg/cm³."""
 
 
+_RAMP_VOXELS = 1.3
+"""Bone fades out over this many voxels at its surface: the mean width of a cube along a random direction is 1.5 edges,
+and a ramp of only one leaves steps that show in X-rays as hatching."""
+
+
 @dataclass(frozen=True, eq=False)
 class Composition:
     """Volume fractions under construction; the arrays are filled in place.
@@ -62,6 +67,14 @@ def smoothed(distance_mm: Float32[np.ndarray, "k j i"], grid: VoxelGrid, sigma_m
     return ndimage.gaussian_filter(distance_mm, sigma_mm / grid.spacing_mm, mode="nearest", truncate=2.5)
 
 
+def roughened(
+    distance_mm: Float32[np.ndarray, "k j i"], grid: VoxelGrid, rng: np.random.Generator
+) -> Float32[np.ndarray, "k j i"]:
+    """Signed distance to a surface with natural unevenness: deviations of 0.25 mm over 12 mm and 0.15 mm over 5 mm."""
+    coarse, fine = random_field(grid, 12.0, rng), random_field(grid, 5.0, rng)
+    return distance_mm + np.float32(0.45) * coarse + np.float32(0.3) * fine
+
+
 def add_bone(
     composition: Composition,
     box: Box,
@@ -88,16 +101,17 @@ def add_bone(
     """
     voxel_mm = float(composition.grid.voxel_mm3 ** (1 / 3))
     crop = composition.grid.crop(tuple(s.start for s in box), distance_mm.shape)
-    inside = np.argwhere(distance_mm < 0.5 * voxel_mm)
+    ramp_mm = _RAMP_VOXELS * voxel_mm
+    inside = np.argwhere(distance_mm < 0.5 * ramp_mm)
     local = tuple(inside.T)
     there = tuple((inside + [s.start for s in box]).T)
     depth_mm = -distance_mm[local]
     points_mm = apply_affine(crop.world_from_index, inside.astype(float))
     cortex_mm, trabecular = fields(points_mm, grain(crop, rng)[local])
-    share = occupied(-depth_mm, voxel_mm)
+    share = occupied(-depth_mm, ramp_mm)
     room = np.minimum(1.0, (1.0 - composition.bone[there]) / np.maximum(share, 1e-6))
     share = share * room
-    ha_mg_cm3 = mineral(depth_mm, cortex_mm, trabecular, bmd_scale, voxel_mm) * room
+    ha_mg_cm3 = mineral(depth_mm, cortex_mm, trabecular, bmd_scale, ramp_mm) * room
     tissue = np.minimum(ha_mg_cm3 / BONE_TISSUE_HA_MG_CM3, share)
     marrow = share - tissue
     composition.bone[there] += share
@@ -120,8 +134,10 @@ def add_soft_tissue(
         lean_share: of the soft tissue there, the volume fraction that is lean.
     """
     room = np.maximum(inside - composition.bone, 0.0)
-    composition.lean[...] += room * lean_share
-    composition.adipose[...] += room * (1.0 - lean_share)
+    # Interpolated shares may leave [0, 1] by rounding.
+    lean = room * np.clip(lean_share, 0.0, 1.0)
+    composition.lean[...] += lean
+    composition.adipose[...] += room - lean
 
 
 def masses_g_cm3(composition: Composition) -> tuple[np.ndarray, np.ndarray]:

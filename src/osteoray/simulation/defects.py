@@ -30,9 +30,9 @@ class Expectation:
 EXPECTED: dict[Defect, Expectation] = {
     "implant_ct": Expectation("total hip replacement on the left at the time of the CT", ("SEG-METAL",)),
     "implant_xray": Expectation("the left hip was replaced between CT and X-rays", (), "no stage looks for metal"),
-    "contrast": Expectation("iodine in vessels and bladder, and its tag", (), "no stage reads the tag or the vessels"),
-    "motion": Expectation("the patient moved by some mm in the middle of the CT", (), "no stage looks for steps"),
-    "very_large": Expectation("body mass index 48: wider than the field of view", (), "no stage checks the field"),
+    "contrast": Expectation("iodine in vessels and bladder, and its tag", ("ING-CONTRAST",)),
+    "motion": Expectation("the patient moved by some mm in the middle of the CT", ("ING-MOTION",)),
+    "very_large": Expectation("body mass index 48: wider than the field of view", ("ING-TRUNCATED",)),
     "ct_cropped": Expectation("the scan ends at the lesser trochanter", ("SEG-CROPPED",)),
     "phantom_absent": Expectation("no phantom", ("CAL-PHANTOM",)),
     "phantom_cut": Expectation("the phantom covers only 40 mm of the scan", ("CAL-LENGTH",)),

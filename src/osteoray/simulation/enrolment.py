@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 POSES = ("supine", "standing", "abduction", "rest", "adduction")
 """Poses in the order in which patients go through them."""
 
-STREAMS = ("enrolment", "anatomy", "ct", "xrays")
+STREAMS = ("enrolment", "anatomy", "ct", "xrays", "dxa")
 """What draws random numbers of its own; the position in this list is part of the seed."""
 
 BMI_MEAN_SD_MIN_MAX = (23.5, 3.6, 17.0, 34.0)
 """Body mass index in kg/m² (mean and spread as in Gu 2023's cohort)."""
+
+VERY_LARGE_BMI = 48.0
+"""Body mass index of a patient with the defect `very_large`."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ def enrolled(config: SimulationConfig, name: str) -> VirtualPatient:
     height_cm = round(rng.normal(156, 6) if sex == "F" else rng.normal(168, 6))
     mean, sd, low, high = BMI_MEAN_SD_MIN_MAX
     bmi = float(np.clip(rng.normal(mean, sd), low, high))
+    if "very_large" in config.defects.get(name, ()):
+        bmi = VERY_LARGE_BMI
     return VirtualPatient(
         index=index,
         patient_id=name,

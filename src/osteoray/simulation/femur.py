@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from osteoray.geometry.affines import affine, apply_affine
+from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import rotation_from_vector
 from osteoray.imaging.bones import Side
 from osteoray.simulation import bone_templates
 from osteoray.simulation.anatomy import FemurParameters
 from osteoray.simulation.body import FemurTruth
 from osteoray.simulation.medial_mesh import MedialMesh, rods
+from osteoray.simulation.medial_mesh import distance_mm as solid_distance_mm
 from osteoray.simulation.texture import Deformation
 
-_TEMPLATE_ANGLES_DEG = (113.0, 135.0)
 _SHAFT_LENGTH_MM = 260.0
 _BOW_RADIUS_MM = 1100.0
 
@@ -28,7 +29,7 @@ def build_femur(
 ) -> tuple[MedialMesh, FemurTruth]:
     """The solid of a femur in its pose and its true landmarks.
 
-    The blend of the templates carries the neck-shaft angle: one is varus with a long offset, the other valgus.
+    Template and neck are blended and stretched until neck-shaft angle and offset are the wanted ones.
 
     Args:
         parameters: shape and pose.
@@ -37,17 +38,7 @@ def build_femur(
         head_centre_mm: LPS position of the head's centre.
         wobble: random deformation in the frame of the template.
     """
-    varus, valgus = _TEMPLATE_ANGLES_DEG
-    t = (parameters.neck_shaft_angle_deg - varus) / (valgus - varus)
-    balls = 0.1 * ((1 - t) * bone_templates.FEMUR_BALLS_A + t * bone_templates.FEMUR_BALLS_B)
-    a, b = 0.1 * bone_templates.FEMUR_LANDMARKS.reshape(2, 3, 3)
-    stretch = size * np.array([parameters.neck_scale, 1.0, 1.0])
-    centre = wobble(np.zeros((1, 3)))
-    # The origin stays the centre of the head.
-    points = (wobble(balls[:, :3]) - centre) * stretch
-    neck, trochanter, shaft = (wobble((1 - t) * a + t * b) - centre) * stretch
-    shaft[1] = 0.0
-    mesh = MedialMesh(points, balls[:, 3] * size, bone_templates.FEMUR_TRIANGLES)
+    mesh, (neck, trochanter, shaft) = _shaped(parameters, size, wobble)
     to_head = -neck / np.linalg.norm(neck)
     mesh = _with_head(mesh, to_head, parameters.head_radius_mm).joined(_distal_shaft(mesh, shaft))
     posed = _world_from_femur(parameters, side, head_centre_mm)
@@ -65,6 +56,53 @@ def build_femur(
         anteversion_deg=parameters.anteversion_deg,
     )
     return mesh.moved(posed), truth
+
+
+def _shaped(
+    parameters: FemurParameters, size: float, wobble: Deformation
+) -> tuple[MedialMesh, Float[np.ndarray, "3 3"]]:
+    """Femur without its exact head, and neck waist, lesser trochanter and shaft point; origin at the head's centre.
+
+    One template is varus, the other valgus: their blend carries the angle, found by bisection. The offset is then met
+    by stretching the neck along its axis, so that angle, trochanters and shaft keep their shapes.
+    """
+    origin = wobble(np.zeros((1, 3)))
+    a, b = 0.1 * bone_templates.FEMUR_LANDMARKS.reshape(2, 3, 3)
+    low, high = -0.6, 1.7
+    for _ in range(24):
+        blend = (low + high) / 2
+        landmarks = (wobble((1 - blend) * a + blend * b) - origin) * size
+        angle_deg = np.degrees(np.arccos(landmarks[0, 2] / np.linalg.norm(landmarks[0])))
+        low, high = (blend, high) if angle_deg < parameters.neck_shaft_angle_deg else (low, blend)
+    balls = 0.1 * ((1 - blend) * bone_templates.FEMUR_BALLS_A + blend * bone_templates.FEMUR_BALLS_B)
+    shift = landmarks[0] * (parameters.femoral_offset_mm - landmarks[2, 0]) / landmarks[0, 0]
+    points = _stretched((wobble(balls[:, :3]) - origin) * size, size, shift)
+    landmarks = _stretched(landmarks, size, shift)
+    # The shaft axis lies in the plane of the head.
+    landmarks[2, 1] = 0.0
+    return MedialMesh(points, balls[:, 3] * size, bone_templates.FEMUR_TRIANGLES), landmarks
+
+
+def _stretched(points: Float[np.ndarray, "n 3"], size: float, shift: Float[np.ndarray, "3"]) -> np.ndarray:
+    """Points moved along the neck, from not at all in the head to all of the shift beyond the neck."""
+    beside = points[:, 0] / (35.0 * size) + np.maximum(-points[:, 2] / size - 45.0, 0.0) / 25.0
+    return points + np.clip(beside, 0.0, 1.0)[:, None] * shift
+
+
+def with_fovea(
+    distance_mm: Float32[np.ndarray, "k j i"], grid: VoxelGrid, truth: FemurTruth
+) -> Float32[np.ndarray, "k j i"]:
+    """A femur with the pit of its ligament: 2 mm deep and 11 mm wide, a little below and behind the neck's axis.
+
+    Args:
+        distance_mm: signed distance to the femur.
+        grid: its voxels.
+        truth: its landmarks.
+    """
+    direction = truth.neck_axis - 0.3 * truth.shaft_axis + np.array([0.0, 0.2, 0.0])
+    centre = truth.head_centre_mm + (truth.head_radius_mm + 6.0) * direction / np.linalg.norm(direction)
+    ball = MedialMesh(centre[None], np.array([8.0]), np.zeros((1, 3), int))
+    return np.maximum(distance_mm, -solid_distance_mm(ball, grid, 8.0))
 
 
 def _with_head(mesh: MedialMesh, neck_axis: Float[np.ndarray, "3"], radius_mm: float) -> MedialMesh:

@@ -28,6 +28,7 @@ PELVIS_LABEL, FEMUR_LABEL, SACRUM_LABEL, SPINE_LABEL, FIRST_MUSCLE_LABEL = 1, 2,
 
 _BAND_MM = 8.0
 _MARGIN_MM = 12.0
+_ABOVE_CREST_MM = 75.0
 _JOINT_GAP_MM = 2.0
 _LATTICE_MM = 12.0
 _HIP = {Side.LEFT: Bone.LEFT_HIP, Side.RIGHT: Bone.RIGHT_HIP}
@@ -49,7 +50,7 @@ def labelmap_body(
     Raises:
         ValueError: a femur is too short for its landmarks.
     """
-    labels, mask = _up_to_crest(labels, labels), _up_to_crest(mask, labels)
+    labels, mask = _up_to_spine(labels, labels), _up_to_spine(mask, labels)
     grid = _grid(labels, mask, spacing_mm)
     source = _SourceIndex(grid, labels.grid, deformation, rng)
     composition = Composition.empty(grid)
@@ -77,12 +78,32 @@ def labelmap_body(
     )
 
 
-def _up_to_crest(volume: Volume, labels: Volume) -> Volume:
-    """The slices of a volume from the lowest one to a margin above the iliac crest."""
+def _up_to_spine(volume: Volume, labels: Volume) -> Volume:
+    """The slices of a volume from the lowest one to what X-rays of the hips show above the iliac crest."""
     crest = int(np.flatnonzero((labels.array == PELVIS_LABEL).any(axis=(1, 2))).max())
-    above = int(np.ceil(2 * _MARGIN_MM / labels.grid.spacing_mm[0]))
+    above = int(np.ceil((_ABOVE_CREST_MM + _MARGIN_MM) / labels.grid.spacing_mm[0]))
     array = volume.array[: crest + above]
     return Volume(array, volume.grid.crop((0, 0, 0), array.shape))
+
+
+def solid_spine(spine: Bool[np.ndarray, "k j i"]) -> Bool[np.ndarray, "k j i"]:
+    """A spine whose bodies are full where only their walls were drawn; the canal stays open.
+
+    A hole of a slice is marrow if it lies in front of the middle of what was drawn, and canal otherwise.
+
+    Args:
+        spine: the drawn label, j to posterior.
+    """
+    full = spine.copy()
+    for k in np.flatnonzero(spine.any(axis=(1, 2))):
+        closed = ndimage.binary_closing(spine[k], iterations=2) | spine[k]
+        holes, _ = ndimage.label(ndimage.binary_fill_holes(closed) & ~closed)
+        middle = np.flatnonzero(spine[k].any(axis=1)).mean()
+        for number, window in enumerate(ndimage.find_objects(holes), start=1):
+            if (window[0].start + window[0].stop) / 2 < middle:
+                closed[window] |= holes[window] == number
+        full[k] = closed
+    return full
 
 
 def _grid(labels: Volume, mask: Volume, spacing_mm: float) -> VoxelGrid:
@@ -181,15 +202,17 @@ def _add_bones(
     for side, half in sides.items():
         box, distance = source.distance_mm((array == FEMUR_LABEL) & half, _BAND_MM)
         truth = fit_femur(distance, grid.crop(tuple(s.start for s in box), distance.shape), side, rng)
-        fields = partial(femur_fields, femur=truth, bmd_scale=bmd_scale)
+        seed, voxel_mm = int(rng.integers(2**31)), float(grid.spacing_mm[0])
+        fields = partial(femur_fields, femur=truth, bmd_scale=bmd_scale, voxel_mm=voxel_mm, seed=seed)
         add_bone(composition, box, distance, FEMUR[side], fields, bmd_scale, 0.92, rng)
         taken_mm[box] = np.minimum(taken_mm[box], distance)
         truths[side] = truth
-    axial = partial(axial_fields, bmd_scale=bmd_scale)
+    seed, voxel_mm = int(rng.integers(2**31)), float(grid.spacing_mm[0])
+    axial = partial(axial_fields, bmd_scale=bmd_scale, voxel_mm=voxel_mm, seed=seed)
     parts: list[tuple[np.ndarray, int, partial]] = [
         ((array == PELVIS_LABEL) & half, _HIP[side], _hip_of(truths[side], bmd_scale)) for side, half in sides.items()
     ]
-    parts += [(array == SACRUM_LABEL, Bone.SACRUM, axial), (array == SPINE_LABEL, 0, axial)]
+    parts += [(array == SACRUM_LABEL, Bone.SACRUM, axial), (solid_spine(array == SPINE_LABEL), 0, axial)]
     for mask, label, fields in parts:
         box, distance = source.distance_mm(mask, _BAND_MM)
         distance = np.maximum(distance, _JOINT_GAP_MM - taken_mm[box])

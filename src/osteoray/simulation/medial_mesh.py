@@ -66,6 +66,12 @@ def rods(chains: list[list[tuple[float, float, float, float]]]) -> MedialMesh:
     return MedialMesh(balls[:, :3], balls[:, 3], np.array(triangles))
 
 
+def plate(corners: list[tuple[float, float, float, float]]) -> MedialMesh:
+    """A plate between four corners (x, y, z, radius) in order around it."""
+    balls = np.array(corners, float)
+    return MedialMesh(balls[:, :3], balls[:, 3], np.array([[0, 1, 2], [0, 2, 3]]))
+
+
 def crop_around(grid: VoxelGrid, box_mm: Float[np.ndarray, "2 3"]) -> Box:
     """Slices (k, j, i) of the part of an axial grid that lies in a box; empty slices if none does."""
     index = apply_affine(grid.index_from_world, box_mm)

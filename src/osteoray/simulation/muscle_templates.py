@@ -94,3 +94,6 @@ THIGH_BALLS = np.array([
 """Balls of these muscles, left side."""
 
 # fmt: on
+
+FIRST_WALL_BALL = 114
+"""From this ball on the trunk's solid is the abdominal wall."""

@@ -5,30 +5,26 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from jaxtyping import Float32
 
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import FEMUR, Bone, Side
 from osteoray.simulation.anatomy import AnatomyParameters
 from osteoray.simulation.body import Body, FemurTruth
-from osteoray.simulation.composition import Composition, add_bone, add_soft_tissue, masses_g_cm3, smoothed
-from osteoray.simulation.density import axial_fields, femur_fields, hip_fields
-from osteoray.simulation.femur import build_femur
+from osteoray.simulation.composition import Composition, add_bone, add_soft_tissue, masses_g_cm3, roughened, smoothed
+from osteoray.simulation.density import femur_fields, hip_fields, sacrum_fields, vertebra_fields
+from osteoray.simulation.femur import build_femur, with_fovea
 from osteoray.simulation.medial_mesh import Box, MedialMesh, crop_around, distance_mm
-from osteoray.simulation.pelvis import (
-    Pelvis,
-    build_pelvis,
-    hip_distance_mm,
-    posterior_elements,
-    sacrum_distance_mm,
-    vertebra_distance_mm,
-)
+from osteoray.simulation.pelvis import Pelvis, build_pelvis, hip_distance_mm, with_uneven_tuberosity
 from osteoray.simulation.proximal import proximal_femur_labels
+from osteoray.simulation.sacrum import Sacrum, sacrum_distance_mm
 from osteoray.simulation.soft_tissue import core_outline, muscles, soft_tissue, world_from_femur
+from osteoray.simulation.spine import Vertebra, add_facet_gap, vertebra_distance_mm
 from osteoray.simulation.texture import Wobble
 
 _BAND_MM = 8.0
 _ROUNDING_MM = 1.2
-_ABOVE_CREST_MM = 12.0
+_ABOVE_CREST_MM = 75.0
 _BELOW_TROCHANTER_MM = 125.0
 _AIR_MM = 12.0
 _HIP = {Side.LEFT: Bone.LEFT_HIP, Side.RIGHT: Bone.RIGHT_HIP}
@@ -97,14 +93,16 @@ def _add_skeleton(
     femurs: dict[Side, tuple[MedialMesh, FemurTruth]],
     rng: np.random.Generator,
 ) -> None:
-    """Femurs, then hip bones with sockets around them, then the sacrum between those, then L5 and L4."""
+    """Femurs, then hip bones with sockets around them, then the sacrum between those, then the spine from below."""
     grid = composition.grid
     femurs_mm = np.full(grid.shape, _BAND_MM, np.float32)
     hips_mm = np.full(grid.shape, _BAND_MM, np.float32)
     for side, (mesh, truth) in femurs.items():
-        box, distance = _distance(mesh, grid)
+        box, raw = _distance(mesh, grid)
+        distance = with_fovea(raw, grid.crop(tuple(s.start for s in box), raw.shape), truth)
         scale = parameters.femurs[side].bmd_scale
-        fields = partial(femur_fields, femur=truth, bmd_scale=scale)
+        seed, voxel_mm = int(rng.integers(2**31)), float(grid.spacing_mm[0])
+        fields = partial(femur_fields, femur=truth, bmd_scale=scale, voxel_mm=voxel_mm, seed=seed)
         add_bone(composition, box, distance, FEMUR[side], fields, scale, 0.92, rng)
         femurs_mm[box] = np.minimum(femurs_mm[box], distance)
     for side, mesh in pelvis.hips.items():
@@ -112,22 +110,52 @@ def _add_skeleton(
         head_mm = pelvis.head_centres_mm[side]
         socket_mm = parameters.femurs[side].head_radius_mm + parameters.joint_gap_mm
         crop = grid.crop(tuple(s.start for s in box), raw.shape)
+        raw = with_uneven_tuberosity(roughened(raw, crop, rng), crop, parameters.size, rng)
         distance = hip_distance_mm(raw, crop, head_mm, socket_mm, side)
         distance = np.maximum(distance, 0.6 * parameters.joint_gap_mm - femurs_mm[box])
         fields = partial(hip_fields, head_centre_mm=head_mm, socket_mm=socket_mm, bmd_scale=parameters.bmd_scale)
         add_bone(composition, box, distance, _HIP[side], fields, parameters.bmd_scale, parameters.yellow_marrow, rng)
         hips_mm[box] = np.minimum(hips_mm[box], distance)
-    axial = partial(axial_fields, bmd_scale=parameters.bmd_scale)
-    box, raw = _distance(pelvis.sacrum, grid)
-    crop = grid.crop(tuple(s.start for s in box), raw.shape)
-    distance = sacrum_distance_mm(raw, crop, pelvis.sacrum, hips_mm[box])
-    add_bone(composition, box, distance, Bone.SACRUM, axial, parameters.bmd_scale, parameters.yellow_marrow, rng)
-    for vertebra in pelvis.vertebrae:
-        box, distance = _distance(posterior_elements(vertebra, parameters.size), grid)
-        points = grid.crop(tuple(s.start for s in box), distance.shape).coordinates_mm()
-        distance = np.minimum(distance, vertebra_distance_mm(vertebra, parameters.size, points))
-        distance = np.maximum(distance, 2.0 - hips_mm[box])
-        add_bone(composition, box, distance, 0, axial, parameters.bmd_scale, parameters.yellow_marrow, rng)
+    _add_sacrum(composition, parameters, pelvis.sacrum, hips_mm, rng)
+    _add_spine(composition, parameters, pelvis.spine, hips_mm, rng)
+
+
+def _add_sacrum(
+    composition: Composition,
+    parameters: AnatomyParameters,
+    sacrum: Sacrum,
+    neighbours_mm: Float32[np.ndarray, "k j i"],
+    rng: np.random.Generator,
+) -> None:
+    """Fill the sacrum between the hip bones and join it to the distance to its neighbours."""
+    box, raw = _distance(sacrum.solid, composition.grid)
+    crop = composition.grid.crop(tuple(s.start for s in box), raw.shape)
+    distance = sacrum_distance_mm(roughened(raw, crop, rng), crop, sacrum, neighbours_mm[box], _BAND_MM)
+    scale = parameters.bmd_scale
+    fields = partial(sacrum_fields, fusions_mm=sacrum.fusions_mm, down=sacrum.down, size=sacrum.size, bmd_scale=scale)
+    add_bone(composition, box, distance, Bone.SACRUM, fields, scale, parameters.yellow_marrow, rng)
+    neighbours_mm[box] = np.minimum(neighbours_mm[box], distance)
+
+
+def _add_spine(
+    composition: Composition,
+    parameters: AnatomyParameters,
+    spine: list[Vertebra],
+    neighbours_mm: Float32[np.ndarray, "k j i"],
+    rng: np.random.Generator,
+) -> None:
+    """Fill vertebrae from below, as far as the grid reaches; each keeps its joints to the one below."""
+    scale, voxel_mm = parameters.bmd_scale, float(composition.grid.spacing_mm[0])
+    for vertebra in spine:
+        box, distance = vertebra_distance_mm(vertebra, composition.grid, _BAND_MM)
+        if distance.size == 0:
+            break
+        crop = composition.grid.crop(tuple(s.start for s in box), distance.shape)
+        distance = add_facet_gap(roughened(distance, crop, rng), neighbours_mm[box])
+        seed = int(rng.integers(2**31))
+        fields = partial(vertebra_fields, vertebra=vertebra, bmd_scale=scale, voxel_mm=voxel_mm, seed=seed)
+        add_bone(composition, box, distance, 0, fields, scale, parameters.yellow_marrow, rng)
+        neighbours_mm[box] = np.minimum(neighbours_mm[box], distance)
 
 
 def _distance(mesh: MedialMesh, grid: VoxelGrid) -> tuple[Box, np.ndarray]:

@@ -1,47 +1,55 @@
-"""A CT scanner: composition to Hounsfield units with couch, phantom, blur, cupping, noise and drift."""
+"""A CT scanner: what lies on its couch becomes Hounsfield units, with the truth on the same grid."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from jaxtyping import Float, Float32, Int16, UInt8
 
-from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.grids import VoxelGrid
+from osteoray.simulation.beam_hardening import (
+    SMOOTH_ANGLES,
+    SMOOTH_MM,
+    SMOOTH_STEP_MM,
+    STREAKY_ANGLES,
+    STREAKY_MM,
+    STREAKY_STEP_MM,
+    Rays,
+    coarse_grid,
+    hardening_error,
+    metal_error,
+    noise_strength,
+    rays_through,
+)
 from osteoray.simulation.body import Body
-from osteoray.simulation.ct_response import ct_response
-from osteoray.simulation.phantom import PhantomDesign, PhantomPlacement, paint_phantom, rod_centres_mm
-
-AIR_HU = -1024
-"""Smallest stored value; also outside the circle of reconstruction."""
+from osteoray.simulation.ct_acquisition import KERNELS, Reading, acquire
+from osteoray.simulation.ct_response import TITANIUM_G_CM3, ct_response, relative_noise
+from osteoray.simulation.ct_setup import COUCH_RISE_PER_MM, Scan, axes_mm
+from osteoray.simulation.footprint import CoarseField, average, footprints, labels_of_half_filled
+from osteoray.simulation.phantom import PhantomDesign, paint_phantom, rod_centres_mm
 
 COUCH_RELATIVE_ATTENUATION = 0.45
-REFERENCE_DIAMETER_MM = 280.0
-REFERENCE_VOXEL_MM3 = 5.0
+TUBE_CURRENT_MA = 250.0
+"""In a slice of 28 cm water-equivalent diameter."""
+MODULATION = 0.5
+"""The tube's current follows noise to this power, so that thick slices are noisier, but less than at one current."""
+CURRENT_RANGE = (0.4, 2.6)
 
 
-@dataclass(frozen=True)
-class Scan:
-    """Acquisition of one CT.
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What lies on the couch.
 
     Attributes:
-        gain, offset_hu: drift of the scanner: measured = gain * ideal + offset.
-        blur_mm: standard deviation of the in-plane point spread.
-        cupping_hu: how much too low the middle of the body reads.
-        noise_hu: standard deviation in the reference body and voxel.
-        placement: where the phantom lies.
-        couch_y_mm: anterior face of the couch in its middle.
+        body: the patient.
+        metal: volume fraction of titanium on the body's grid, where the body is as empty; None without an implant.
+        iodine_mg_cm3: contrast agent on the body's grid; None without.
     """
 
-    gain: float
-    offset_hu: float
-    blur_mm: float
-    cupping_hu: float
-    noise_hu: float
-    placement: PhantomPlacement
-    couch_y_mm: float
+    body: Body
+    metal: Float32[np.ndarray, "k j i"] | None = None
+    iodine_mg_cm3: Float32[np.ndarray, "k j i"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +60,11 @@ class CtScan:
         hu: what the scanner delivers.
         bones, proximal_femur: true labels.
         ha_mg_cm3: true mineral, averaged over the voxel.
-        qct_ideal_mg_cm3: what an ideal scan, without noise and blur, reads with an ideal phantom calibration.
+        qct_ideal_mg_cm3: what an ideal scan, without noise and blur, reads with an ideal phantom calibration; metal
+            and contrast agent are not part of it.
         rods_mm: LPS centres of the phantom's rods in every slice that it reaches.
-        slope_mg_cm3_per_hu, intercept_mg_cm3: the true calibration of this scan.
+        slope_mg_cm3_per_hu, intercept_mg_cm3: the true calibration of this scan to hydroxyapatite.
+        current_ma: of the tube, by slice.
     """
 
     grid: VoxelGrid
@@ -66,162 +76,107 @@ class CtScan:
     rods_mm: Float[np.ndarray, "rods k 3"]
     slope_mg_cm3_per_hu: float
     intercept_mg_cm3: float
+    current_ma: Float[np.ndarray, " k"]
 
 
-def draw_scan(body: Body, design: PhantomDesign, noise_hu: float, rng: np.random.Generator) -> Scan:
-    """Draw drift, blur and the place of the phantom under the patient.
-
-    Args:
-        body: the patient on the couch.
-        design: the phantom.
-        noise_hu: noise in the reference body and voxel.
-        rng: source of randomness.
-    """
-    hips_mm = np.mean([femur.head_centre_mm for femur in body.femurs.values()], axis=0)
-    back_mm = _posterior_skin_mm(body, hips_mm, design)
-    top_mm = back_mm + rng.uniform(6, 16)
-    middle_mm = (
-        float(hips_mm[0] + rng.normal(0, 6)),
-        float(top_mm + design.slab_height_mm / 2 + 2),
-        float(hips_mm[2] + rng.normal(0, 10)),
-    )
-    roll, slope_x, slope_y = rng.normal(0, [0.01, 0.012, 0.008])
-    placement = PhantomPlacement(middle_mm, float(roll), float(slope_x), float(slope_y), float(rng.uniform(1, 5)))
-    return Scan(
-        gain=float(rng.normal(1, 0.012)),
-        offset_hu=float(rng.normal(0, 2.5)),
-        blur_mm=float(rng.uniform(0.5, 0.65)),
-        cupping_hu=float(rng.uniform(0, 6)),
-        noise_hu=noise_hu,
-        placement=placement,
-        couch_y_mm=middle_mm[1] + design.slab_height_mm / 2 + 4,
-    )
-
-
-def ct_grid(body: Body, scan: Scan, matrix: int, pixel_mm: float, slice_mm: float, extent_mm: float) -> VoxelGrid:
-    """Voxels of the scan: centred on patient and couch, from the iliac crests downwards."""
-    top_mm = _top_of_pelvis_mm(body) + 10
-    first_k_mm = body.grid.world_from_index[2, 3]
-    count = int(min(extent_mm, top_mm - first_k_mm) // slice_mm)
-    front_mm = _anterior_skin_mm(body)
-    middle_y_mm = (front_mm + scan.couch_y_mm + 10) / 2
-    half_mm = (matrix - 1) / 2 * pixel_mm
-    origin_mm = (
-        round(float(body.grid.centre_mm[0] - half_mm), 2),
-        round(float(middle_y_mm - half_mm), 2),
-        round(float(top_mm - (count - 1) * slice_mm), 2),
-    )
-    return VoxelGrid.axial((count, matrix, matrix), (slice_mm, pixel_mm, pixel_mm), origin_mm)
-
-
-def scan_body(body: Body, scan: Scan, design: PhantomDesign, grid: VoxelGrid, rng: np.random.Generator) -> CtScan:
-    """Scan a body with the phantom under it.
+def scan_subject(
+    subject: Subject, scan: Scan, design: PhantomDesign, grid: VoxelGrid, rng: np.random.Generator
+) -> CtScan:
+    """Scan what lies on the couch.
 
     Args:
-        body: the patient.
+        subject: patient, implant, contrast agent.
         scan: what was drawn for this acquisition.
         design: the phantom.
         grid: axial voxels of the scan.
         rng: source of the noise.
     """
-    response = ct_response()
-    footprint = [_averaging_weights(body.grid, grid, axis) for axis in range(3)]
-    attenuation = response.relative_attenuation(body.adipose_g_cm3, body.lean_g_cm3, body.ha_mg_cm3)
-    attenuation = _average(attenuation, footprint)
-    ha_mg_cm3 = _average(body.ha_mg_cm3, footprint)
-    qct_ideal_mg_cm3 = response.qct_mg_cm3(attenuation).astype(np.float32)
-    x_mm, y_mm, z_mm = _axes_mm(grid)
-    thickness_mm = _water_diameter_mm(attenuation, grid)
-    rod_values = tuple(1.0 + response.rod_hu(density) / 1000.0 for density, _ in design.rods)
-    paint_phantom(attenuation, x_mm, y_mm, z_mm, design, scan.placement, rod_values)
-    attenuation += _couch(x_mm, y_mm, scan)
-    hu = _acquire(attenuation, thickness_mm, scan, grid, rng)
+    body, response = subject.body, ct_response(scan.kvp)
+    coarse = coarse_grid(grid, body.grid, SMOOTH_MM, SMOOTH_STEP_MM)
+    to_scan = footprints(coarse, grid)
+    rays = _coarse_rays(subject, scan, design, coarse, SMOOTH_ANGLES)
+    errors = [CoarseField(hardening_error(rays, SMOOTH_MM, scan.kvp, scan.cupping_hu), to_scan)]
+    if subject.metal is not None:
+        errors.append(_streaks(subject, subject.metal, scan, design, grid, rng))
+    current = _relative_current(rays, scan.kvp)
+    strength = noise_strength(rays, scan.kvp) / np.sqrt(current).astype(np.float32)[:, None, None]
+    footprint = footprints(body.grid, grid)
+    attenuation = average(response.relative_attenuation(body.adipose_g_cm3, body.lean_g_cm3, body.ha_mg_cm3), footprint)
+    qct_ideal_mg_cm3 = response.qct_mg_cm3(attenuation)
+    if subject.metal is not None:
+        attenuation += response.titanium * TITANIUM_G_CM3 * average(subject.metal, footprint)
+    if subject.iodine_mg_cm3 is not None:
+        attenuation += response.iodine * 1e-3 * average(subject.iodine_mg_cm3, footprint)
+    axes = axes_mm(grid)
+    attenuation += _couch(axes[0], axes[1], scan)
+    rods_mm = np.zeros((len(design.rods), 0, 3))
+    if scan.placement is not None:
+        rod_values = tuple(design.relative_attenuation(rod, response) for rod in design.rods)
+        paint_phantom(attenuation, axes, design, scan.placement, 1e-3 * design.body_water_mg_cm3, rod_values)
+        reached = scan.placement.reaches(design, axes[2])
+        rods_mm = rod_centres_mm(design, scan.placement, axes[2][reached])
+    reading = Reading(KERNELS[scan.kernel], scan.blur_mm, scan.gain, scan.offset_hu, scan.noise_hu)
+    hu = acquire(attenuation, errors, CoarseField(strength, to_scan), reading, grid.spacing_mm, rng)
     slope = 1.0 / (response.rod_hu_per_mg_cm3 * scan.gain)
     return CtScan(
         grid=grid,
         hu=hu,
-        bones=_labels_of_half_filled(body.bones, footprint),
-        proximal_femur=_labels_of_half_filled(body.proximal_femur, footprint),
-        ha_mg_cm3=ha_mg_cm3,
+        bones=labels_of_half_filled(body.bones, footprint),
+        proximal_femur=labels_of_half_filled(body.proximal_femur, footprint),
+        ha_mg_cm3=average(body.ha_mg_cm3, footprint),
         qct_ideal_mg_cm3=qct_ideal_mg_cm3,
-        rods_mm=rod_centres_mm(design, scan.placement, z_mm[scan.placement.reaches(design, z_mm)]),
+        rods_mm=rods_mm,
         slope_mg_cm3_per_hu=slope,
         intercept_mg_cm3=-slope * scan.offset_hu,
+        current_ma=TUBE_CURRENT_MA * np.interp(axes[2], axes_mm(coarse)[2], current),
     )
 
 
-def _labels_of_half_filled(labels: UInt8[np.ndarray, "k j i"], footprint: list[np.ndarray]) -> np.ndarray:
-    """A voxel of the scan carries the label that fills at least half of it.
-
-    The nearest label would shift the whole mask by up to half a voxel where both grids have the same spacing.
-    """
-    found = np.zeros([len(weights) for weights in footprint], np.uint8)
-    for label in np.unique(labels[labels > 0]):
-        found[_average((labels == label).astype(np.float32), footprint) >= 0.5] = label
-    return found
-
-
-def _acquire(
-    attenuation: np.ndarray, thickness_mm: np.ndarray, scan: Scan, grid: VoxelGrid, rng: np.random.Generator
-) -> Int16[np.ndarray, "k j i"]:
-    """Blur, noise of the reconstruction filter, cupping, drift and rounding, slice by slice."""
-    count, rows, columns = attenuation.shape
-    _, _, pixel_mm = grid.spacing_mm
-    frequency = np.hypot(scipy.fft.fftfreq(rows, pixel_mm)[:, None], scipy.fft.rfftfreq(columns, pixel_mm)[None, :])
-    transfer = np.exp(-2 * (np.pi * frequency * scan.blur_mm) ** 2).astype(np.float32)
-    # A ramp filter times the kernel's transfer: noise is blotchy, without low frequencies (Kijewski & Judy 1987).
-    shape = np.sqrt(np.maximum(frequency, 0.01)) * transfer
-    shape = (shape / np.sqrt(np.mean(shape**2))).astype(np.float32)
-    noise_hu = scan.noise_hu * np.sqrt(REFERENCE_VOXEL_MM3 / grid.voxel_mm3)
-    # Half of the log transmission's change, because noise goes with the square root of the detected photons.
-    sd_hu = noise_hu * np.exp(0.5 * 0.0195 * (thickness_mm - REFERENCE_DIAMETER_MM))
-    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
-    radius = np.hypot(x, y)
-    cupping_hu = (scan.cupping_hu * np.maximum(1 - radius**2, 0)).astype(np.float32)
-    hu = np.empty(attenuation.shape, np.int16)
-    for k in range(count):
-        spectrum = scipy.fft.rfft2(attenuation[k]) * transfer
-        white = rng.standard_normal((rows, columns), dtype=np.float32)
-        noise = scipy.fft.rfft2(white) * (shape * np.float32(sd_hu[k] / 1000.0))
-        relative = scipy.fft.irfft2(spectrum + noise, s=(rows, columns))
-        values = 1000.0 * (relative - 1.0) - cupping_hu * np.clip(relative, 0, 1)
-        values = scan.gain * values + scan.offset_hu * np.clip(relative, 0, 1)
-        values[radius > 1] = AIR_HU
-        hu[k] = np.clip(np.rint(values), AIR_HU, 3071)
-    return hu
+def _streaks(
+    subject: Subject, metal: np.ndarray, scan: Scan, design: PhantomDesign, grid: VoxelGrid, rng: np.random.Generator
+) -> CoarseField:
+    """Error by the implant in the slices that hold it, on finer pixels than the rest."""
+    heights_mm = axes_mm(subject.body.grid)[2][metal.any(axis=(1, 2))]
+    first_mm, reach_mm = float(heights_mm.min()) - STREAKY_STEP_MM, float(np.ptp(heights_mm)) + 2 * STREAKY_STEP_MM
+    x_mm, y_mm, _ = grid.world_from_index[:3, 3]
+    shape = (max(int(reach_mm / STREAKY_STEP_MM), 2), *grid.shape[1:])
+    held = VoxelGrid.axial(shape, (STREAKY_STEP_MM, *grid.spacing_mm[1:]), (x_mm, y_mm, first_mm))
+    coarse = coarse_grid(held, subject.body.grid, STREAKY_MM, STREAKY_STEP_MM)
+    rays = _coarse_rays(subject, scan, design, coarse, STREAKY_ANGLES)
+    return CoarseField(metal_error(rays, STREAKY_MM, scan.kvp, rng), footprints(coarse, grid))
 
 
-def _average(array: np.ndarray, weights: list[np.ndarray]) -> Float32[np.ndarray, "k j i"]:
-    """Average over the footprint of the new voxels, axis by axis."""
-    for axis, matrix in enumerate(weights):
-        array = np.moveaxis(np.tensordot(matrix, array, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(array, np.float32)
+def _coarse_rays(subject: Subject, scan: Scan, design: PhantomDesign, coarse: VoxelGrid, angles: int) -> Rays:
+    """Rays through patient and phantom on coarse pixels."""
+    body, response, footprint = subject.body, ct_response(scan.kvp), footprints(subject.body.grid, coarse)
+    soft_tissue = response.adipose * body.adipose_g_cm3 + response.lean * body.lean_g_cm3
+    soft, mineral_g_cm3 = average(soft_tissue, footprint), average(1e-3 * body.ha_mg_cm3, footprint)
+    metal = np.zeros_like(soft) if subject.metal is None else average(subject.metal, footprint)
+    if subject.iodine_mg_cm3 is not None:
+        # Iodine hardens much like bone of the same attenuation.
+        iodine = average(1e-3 * subject.iodine_mg_cm3, footprint)
+        mineral_g_cm3 += response.iodine / response.hydroxyapatite * iodine
+    if scan.placement is not None:
+        water = tuple(1e-3 * rod.water_mg_cm3 for rod in design.rods)
+        excess = (design.relative_attenuation(rod, response) - 1e-3 * rod.water_mg_cm3 for rod in design.rods)
+        minerals = tuple(value / response.hydroxyapatite for value in excess)
+        axes = axes_mm(coarse)
+        paint_phantom(soft, axes, design, scan.placement, 1e-3 * design.body_water_mg_cm3, water)
+        paint_phantom(mineral_g_cm3, axes, design, scan.placement, 0.0, minerals)
+    return rays_through(soft, mineral_g_cm3, metal, float(coarse.spacing_mm[1]), angles)
 
 
-def _averaging_weights(source: VoxelGrid, target: VoxelGrid, axis: int) -> Float32[np.ndarray, "new old"]:
-    """Weights along one axis that average the linear interpolation of the source over each target voxel."""
-    world = 2 - axis
-    spacing_mm = source.spacing_mm[axis]
-    centres = (
-        target.world_from_index[world, 3]
-        + np.arange(target.shape[axis]) * target.spacing_mm[axis]
-        - source.world_from_index[world, 3]
-    ) / spacing_mm
-    half = target.spacing_mm[axis] / spacing_mm / 2
-    offset = centres[:, None] - np.arange(source.shape[axis])[None, :]
-    return ((_hat_integral(offset + half) - _hat_integral(offset - half)) / (2 * half)).astype(np.float32)
-
-
-def _hat_integral(t: np.ndarray) -> np.ndarray:
-    """Integral of the unit hat function from minus infinity to t."""
-    t = np.clip(t, -1, 1)
-    return 0.5 + t - np.sign(t) * t**2 / 2
+def _relative_current(rays: Rays, kvp: int) -> Float[np.ndarray, " k"]:
+    """Tube current of every coarse slice over that in a water cylinder of 28 cm, by its water-equivalent diameter."""
+    area_mm2 = 10 * rays.water_cm.sum(axis=2).mean(axis=1) * SMOOTH_MM
+    needed = relative_noise(kvp, 2 * np.sqrt(area_mm2 / np.pi)) / relative_noise(kvp, np.array(280.0))
+    return np.clip(needed ** (2 * MODULATION), *CURRENT_RANGE)
 
 
 def _couch(x_mm: np.ndarray, y_mm: np.ndarray, scan: Scan) -> Float32[np.ndarray, "1 j i"]:
     """A curved couch: two thin carbon skins with foam between them."""
-    across_mm = x_mm[None, :] - scan.placement.middle_mm[0]
-    depth_mm = y_mm[:, None] - scan.couch_y_mm + 14 * (across_mm / 200) ** 2
+    across_mm = x_mm[None, :] - scan.couch_mm[0]
+    depth_mm = y_mm[:, None] - scan.couch_mm[1] + COUCH_RISE_PER_MM * across_mm**2
     pixel_mm = float(x_mm[1] - x_mm[0])
     couch = np.zeros(depth_mm.shape)
     for face_mm, thickness_mm in ((0.0, 1.5), (32.0, 1.5)):
@@ -229,36 +184,3 @@ def _couch(x_mm: np.ndarray, y_mm: np.ndarray, scan: Scan) -> Float32[np.ndarray
         couch += COUCH_RELATIVE_ATTENUATION * np.clip(0.5 - distance_mm / pixel_mm, 0, 1)
     couch += 0.04 * ((depth_mm > 0) & (depth_mm < 32))
     return (couch * (np.abs(across_mm) < 215))[None].astype(np.float32)
-
-
-def _water_diameter_mm(attenuation: np.ndarray, grid: VoxelGrid) -> Float[np.ndarray, "k"]:
-    """Diameter of the water cylinder that attenuates like each slice."""
-    area_mm2 = attenuation.sum(axis=(1, 2)) * grid.spacing_mm[1] * grid.spacing_mm[2]
-    return 2 * np.sqrt(area_mm2 / np.pi)
-
-
-def _axes_mm(grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World x, y, z of the voxels of an axial grid along i, j, k."""
-    origin_mm = grid.world_from_index[:3, 3]
-    return tuple(origin_mm[2 - axis] + np.arange(grid.shape[axis]) * grid.spacing_mm[axis] for axis in (2, 1, 0))
-
-
-def _posterior_skin_mm(body: Body, hips_mm: np.ndarray, design: PhantomDesign) -> float:
-    """Lowest skin above the phantom."""
-    inside = (body.adipose_g_cm3 + body.lean_g_cm3) > 0.3
-    x_mm, y_mm, z_mm = _axes_mm(body.grid)
-    slab = inside[np.abs(z_mm - hips_mm[2]) < design.slab_length_mm / 2]
-    slab = slab[:, :, np.abs(x_mm - hips_mm[0]) < design.slab_width_mm / 2]
-    return float(y_mm[np.flatnonzero(slab.any(axis=(0, 2)))[-1]])
-
-
-def _anterior_skin_mm(body: Body) -> float:
-    inside = ((body.adipose_g_cm3 + body.lean_g_cm3) > 0.3).any(axis=(0, 2))
-    index = np.array([0, np.flatnonzero(inside)[0], 0], float)
-    return float(apply_affine(body.grid.world_from_index, index)[1])
-
-
-def _top_of_pelvis_mm(body: Body) -> float:
-    """Height of the iliac crests, or of the highest bone that the body has."""
-    slices = np.flatnonzero(np.isin(body.bones, (1, 2)).any(axis=(1, 2)))
-    return float(apply_affine(body.grid.world_from_index, np.array([slices[-1], 0, 0], float))[2])

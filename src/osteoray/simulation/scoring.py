@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
@@ -11,8 +9,6 @@ from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.units import AREAL_G_CM2_FROM_MG_CM3_MM
-from osteoray.imaging.volume import Volume
-from osteoray.simulation.body import FemurTruth
 from osteoray.simulation.parts import Part
 from osteoray.simulation.raycast import cast
 
@@ -52,37 +48,9 @@ def target_errors_mm(points_mm: Float[np.ndarray, "n 3"], found: Camera, true: C
     return float(target_mm.mean()), float(projected_mm.mean())
 
 
-def part_of_ct(
-    ha_mg_cm3: Shaped[np.ndarray, "k j i"],
-    qct_mg_cm3: Shaped[np.ndarray, "k j i"],
-    region: Bool[np.ndarray, "k j i"],
-    grid: VoxelGrid,
-) -> Part:
-    """A region of a noise-free CT with the channels that `truth.neutral_density` reads.
-
-    Args:
-        ha_mg_cm3: true density at the CT's resolution.
-        qct_mg_cm3: what an ideal calibrated CT of that resolution reads.
-        region: its true label.
-        grid: of the CT.
-    """
-    label = Volume(region.astype(np.float32), grid).crop_to(region, margin_mm=float(grid.spacing_mm.max()))
-    start = np.rint(np.linalg.solve(grid.world_from_index, label.grid.world_from_index[:, 3]))[:3].astype(int)
-    window = tuple(slice(a, a + n) for a, n in zip(start, label.array.shape, strict=True))
-    inside = label.array
-    channels = np.stack([ha_mg_cm3[window] * inside, qct_mg_cm3[window] * inside, inside], axis=-1)
-    return Part(channels.astype(np.float32), label.grid)
-
-
 def areal_map_g_cm2(part: Part, camera: Camera) -> Float[np.ndarray, "rows columns"]:
     """Areal density on the detector that the ideal calibrated CT predicts, by the simulation's own ray integrals."""
     return cast(part.channels, part.grid, camera)[..., 1] * AREAL_G_CM2_FROM_MG_CM3_MM
-
-
-def femur_truth_of(facts: dict) -> FemurTruth:
-    """Landmarks from their JSON values."""
-    values: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in facts.items()}
-    return FemurTruth(**values)
 
 
 def map_errors(

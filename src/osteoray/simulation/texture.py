@@ -45,6 +45,43 @@ def _trilinear(lattice, steps, shape):
     return out
 
 
+def noise_at(coordinates: Float[np.ndarray, "n 3"], seed: int) -> Float32[np.ndarray, "n"]:
+    """Zero-mean, unit-variance random values at points of a curved coordinate system, 1 the length of change.
+
+    Normal-like numbers hashed from the integer corners of the cell, interpolated smoothly, so that nothing is stored.
+
+    Args:
+        coordinates: already divided by the wanted lengths along each axis.
+        seed: of the field, 0 to 2**31.
+    """
+    return _hashed_noise(np.ascontiguousarray(coordinates, np.float32), seed)
+
+
+@numba.njit(cache=True, fastmath=True)
+def _hashed_noise(coordinates, seed):
+    """Value noise: smooth interpolation of hashed corners, scaled to unit variance on average."""
+    out = np.empty(len(coordinates), np.float32)
+    for n in range(len(coordinates)):
+        a, b, c = np.floor(coordinates[n, 0]), np.floor(coordinates[n, 1]), np.floor(coordinates[n, 2])
+        u, v, w = coordinates[n, 0] - a, coordinates[n, 1] - b, coordinates[n, 2] - c
+        u, v, w = u * u * (3 - 2 * u), v * v * (3 - 2 * v), w * w * (3 - 2 * w)
+        total, power = 0.0, 0.0
+        for corner in range(8):
+            i, j, k = corner & 1, (corner >> 1) & 1, corner >> 2
+            weight = (u if i else 1 - u) * (v if j else 1 - v) * (w if k else 1 - w)
+            # Products of 32-bit words in 64 bits, cut back: integers of numba widen.
+            h = (np.int64(a) + i) * 0x1E3779B1 + (np.int64(b) + j) * 0x5EBCA77 + (np.int64(c) + k) * 0x42B2AE3D + seed
+            h = (h ^ (h >> 15)) & 0x7FFFFFFF
+            h = (h * 0x2C1B3C6D) & 0x7FFFFFFF
+            h = ((h ^ (h >> 12)) * 0x297A2D39) & 0x7FFFFFFF
+            h = h ^ (h >> 15)
+            # Uniform with unit variance.
+            total += weight * (h * 2.0**-31 - 0.5) * 3.4641016
+            power += weight * weight
+        out[n] = total / np.sqrt(power)
+    return out
+
+
 Deformation = Callable[[Float[np.ndarray, "n 3"]], Float[np.ndarray, "n 3"]]
 """A displacement of points in millimetres."""
 

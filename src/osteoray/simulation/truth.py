@@ -8,15 +8,19 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 
 from osteoray.geometry.affines import affine
 from osteoray.geometry.camera import AP_CAMERA_FROM_WORLD_ROTATION, Camera
 from osteoray.geometry.grids import VoxelGrid
+from osteoray.imaging.bones import PROXIMAL_FEMUR, Side
 from osteoray.imaging.units import AREAL_G_CM2_FROM_MG_CM3_MM
-from osteoray.simulation.body import FemurTruth
-from osteoray.simulation.parts import Part
+from osteoray.imaging.volume import Volume
+from osteoray.simulation.body import Body, FemurTruth
+from osteoray.simulation.parts import BodyParts, Part
 from osteoray.simulation.raycast import cast
+from osteoray.simulation.scanner import CtScan
+from osteoray.simulation.truth_maps import shadow
 
 SOURCE_MM = 10_000.0
 """Distance at which rays count as parallel (Uemura 2022)."""
@@ -24,6 +28,8 @@ PIXEL_MM = 0.5
 FIELD_MM = 200.0
 MIN_PATH_MM = 1.0
 """A pixel belongs to the region if its ray stays this long inside the label."""
+CORTICAL_MG_CM3 = 500.0
+"""A voxel with more mineral than this counts as cortical bone."""
 
 
 def neutral_camera(femur: FemurTruth) -> Camera:
@@ -57,7 +63,7 @@ def neutral_density(femur: FemurTruth, proximal: Part) -> dict[str, float]:
 
     Returns:
         `abmd_g_cm2`, `vbmd_mg_cm3`, `bmc_g` of the true mineral, the same with `_qct` as an ideal calibrated CT reads
-        it, and `area_cm2`.
+        it, and `area_cm2`. `bmc_g` is areal density times area.
     """
     image = cast(proximal.channels, proximal.grid, neutral_camera(femur))
     inside = image[..., 2] >= MIN_PATH_MM
@@ -72,8 +78,80 @@ def neutral_density(femur: FemurTruth, proximal: Part) -> dict[str, float]:
     return values
 
 
+def mineral_split(proximal: Part) -> dict[str, float]:
+    """Where the mineral of a proximal femur lies.
+
+    Returns:
+        `mineral_g`: all of it, summed over voxels; `cortical_share`: the part of it in voxels above `CORTICAL_MG_CM3`;
+        `trabecular_vbmd_mg_cm3`: mean density of the others.
+    """
+    density, inside = proximal.channels[..., 0], proximal.channels[..., 2] > 0
+    cortical = inside & (density > CORTICAL_MG_CM3)
+    total = float(density[inside].sum(dtype=float))
+    return {
+        "mineral_g": total * proximal.grid.voxel_mm3 * 1e-6,
+        "cortical_share": float(density[cortical].sum(dtype=float)) / total,
+        "trabecular_vbmd_mg_cm3": float(density[inside & ~cortical].mean(dtype=float)),
+    }
+
+
+def part_of_ct(
+    ha_mg_cm3: Shaped[np.ndarray, "k j i"],
+    qct_mg_cm3: Shaped[np.ndarray, "k j i"],
+    region: Bool[np.ndarray, "k j i"],
+    grid: VoxelGrid,
+) -> Part:
+    """A region of a noise-free CT with the channels that `neutral_density` reads.
+
+    Args:
+        ha_mg_cm3: true density at the CT's resolution.
+        qct_mg_cm3: what an ideal calibrated CT of that resolution reads.
+        region: its true label.
+        grid: of the CT.
+    """
+    label = Volume(region.astype(np.float32), grid).crop_to(region, margin_mm=float(grid.spacing_mm.max()))
+    start = np.rint(np.linalg.solve(grid.world_from_index, label.grid.world_from_index[:, 3]))[:3].astype(int)
+    window = tuple(slice(a, a + n) for a, n in zip(start, label.array.shape, strict=True))
+    inside = label.array
+    channels = np.stack([ha_mg_cm3[window] * inside, qct_mg_cm3[window] * inside, inside], axis=-1)
+    return Part(channels.astype(np.float32), label.grid)
+
+
+def density_facts(body: Body, parts: BodyParts, ct: CtScan) -> dict[str, dict[str, float]]:
+    """Densities of both proximal femurs as JSON values.
+
+    `abmd_g_cm2_ct` is what the pipeline can reach at best: the ideal QCT at the resolution and inside the label of the
+    CT, without noise. It is absent where the scan does not reach the region.
+    """
+    facts = {}
+    for side, femur in body.femurs.items():
+        proximal = parts.proximal_density[side]
+        facts[str(side)] = neutral_density(femur, proximal) | mineral_split(proximal)
+        region = ct.proximal_femur == PROXIMAL_FEMUR[side]
+        if region.any():
+            at_ct = neutral_density(femur, part_of_ct(ct.ha_mg_cm3, ct.qct_ideal_mg_cm3, region, ct.grid))
+            facts[str(side)]["abmd_g_cm2_ct"] = at_ct["abmd_g_cm2_qct"]
+    return facts
+
+
+def shadow_facts(maps_g_cm2: dict[str, Float[np.ndarray, "rows columns"]]) -> dict[str, dict[str, float]]:
+    """Areal density of both proximal femurs as the X-ray shows them: in its pose, over its shadow."""
+    facts = {}
+    for side in Side:
+        true = maps_g_cm2[f"proximal_femur_{side}"]
+        inside = shadow(true)
+        if inside.any():
+            reading = maps_g_cm2[f"proximal_femur_{side}_qct"]
+            facts[str(side)] = {
+                "abmd_g_cm2": float(true[inside].mean(dtype=float)),
+                "abmd_g_cm2_qct": float(reading[inside].mean(dtype=float)),
+                "pixels": int(inside.sum()),
+            }
+    return facts
+
+
 def femur_facts(femur: FemurTruth) -> dict:
-    """Landmarks as JSON values."""
+    """Landmarks of a femur as JSON values."""
     return {
         name: np.asarray(value).round(4).tolist() if isinstance(value, np.ndarray) else value
         for name, value in asdict(femur).items()

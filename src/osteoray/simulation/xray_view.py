@@ -12,9 +12,9 @@ from osteoray.imaging.bones import Side
 from osteoray.imaging.resampling import resize_image
 from osteoray.imaging.units import AREAL_G_CM2_FROM_MG_CM3_MM
 from osteoray.simulation.body import Body
-from osteoray.simulation.parts import BodyParts, Part
+from osteoray.simulation.parts import METAL, BodyParts
 from osteoray.simulation.posing import PatientPose, PosedBones, pose_bones
-from osteoray.simulation.raycast import cast
+from osteoray.simulation.raycast import cast, cast_volume
 from osteoray.simulation.soft_posing import pose_soft_tissue
 
 SKIN_TO_DETECTOR_MM = {"standing": (35.0, 60.0), "lying": (55.0, 80.0)}
@@ -88,50 +88,53 @@ def draw_view(
     return XrayView(camera, pose, pose_bones(pose, heads_mm), source_patient_mm)
 
 
-def areal_masses(
+def project_body(
     parts: BodyParts, view: XrayView, body: Body, soft_tissue_mm: float
-) -> Float32[np.ndarray, "rows columns 3"]:
-    """Adipose, lean and hydroxyapatite along every ray in g/cm².
+) -> tuple[Float32[np.ndarray, "rows columns materials"], dict[str, Float32[np.ndarray, "rows columns"]]]:
+    """What lies along every ray, and the true maps of the X-ray.
 
     Args:
         parts: the body taken apart.
         view: geometry of the X-ray.
         body: the patient, for the hip joints.
         soft_tissue_mm: voxel size at which soft tissue is placed.
+
+    Returns:
+        Adipose, lean, hydroxyapatite and, where there is any, metal along the rays in g/cm². Maps in g/cm²: `bone`,
+        `proximal_femur_left`, `proximal_femur_right`: hydroxyapatite along the ray inside the labels; the same names
+        with `_qct`: what an ideal calibrated CT would read there.
     """
+    metals = [rays.count - METAL for rays in parts.femur_rays.values()]
+    areal_g_cm2 = np.zeros((*view.camera.shape, 3 + max(metals)), np.float32)
+    areal_g_cm2[..., :2] = _soft_tissue(parts, view, body, soft_tissue_mm)
+    trunk = cast_volume(parts.trunk_rays, view.pelvis)
+    areal_g_cm2[..., :3] += trunk[..., :3]
+    total = trunk[..., 3:5]
+    maps = {}
+    for side in Side:
+        femur = cast_volume(parts.femur_rays[side], view.femur(side))
+        areal_g_cm2[..., :3] += femur[..., :3]
+        areal_g_cm2[..., 3:] += femur[..., METAL:]
+        total += femur[..., 3:5]
+        for name, channel in (("", 5), ("_qct", 6)):
+            maps[f"proximal_femur_{side}{name}"] = femur[..., channel] * np.float32(AREAL_G_CM2_FROM_MG_CM3_MM)
+    areal_g_cm2 /= 10.0  # g/cm³ mm to g/cm²
+    for name, channel in (("bone", 0), ("bone_qct", 1)):
+        maps[name] = total[..., channel] * np.float32(AREAL_G_CM2_FROM_MG_CM3_MM)
+    return areal_g_cm2, maps
+
+
+def _soft_tissue(
+    parts: BodyParts, view: XrayView, body: Body, soft_tissue_mm: float
+) -> Float32[np.ndarray, "rows columns 2"]:
+    """Adipose and lean tissue along the rays in g/cm³ mm; coarse, for it has no fine detail."""
     heads_mm = {side: femur.head_centre_mm for side, femur in body.femurs.items()}
-    soft, soft_grid = pose_soft_tissue(parts.soft.channels, parts.soft.grid, view.posed, heads_mm, soft_tissue_mm)
+    soft, grid = pose_soft_tissue(parts.soft.channels, parts.soft.grid, view.posed, heads_mm, soft_tissue_mm)
     camera = view.camera.at(view.camera.camera_from_world @ view.posed.whole)
     binning = max(1, round(SOFT_TISSUE_PIXEL_MM / camera.pitch_mm[0]))
     coarse = camera.resized((max(1, camera.shape[0] // binning), max(1, camera.shape[1] // binning)))
-    soft_image = cast(soft, soft_grid, coarse)
-    areal = np.zeros((*camera.shape, 3), np.float32)
-    for channel in range(2):
-        areal[..., channel] = resize_image(soft_image[..., channel], camera.shape)
-    areal += cast(parts.trunk.channels, parts.trunk.grid, view.pelvis)
-    for side, femur in parts.femur.items():
-        areal += cast(femur.channels, femur.grid, view.femur(side))
-    return areal / 10.0  # g/cm³ mm to g/cm²
-
-
-def areal_density_maps(parts: BodyParts, view: XrayView) -> dict[str, Float32[np.ndarray, "rows columns"]]:
-    """True maps of an X-ray in g/cm².
-
-    Returns:
-        `bone`, `proximal_femur_left`, `proximal_femur_right`: hydroxyapatite along the ray inside the labels; the same
-        names with `_qct`: what an ideal calibrated CT would read there.
-    """
-    total = _density(parts.pelvis_density, view.pelvis)
-    maps = {}
-    for side in Side:
-        proximal = _density(parts.proximal_density[side], view.femur(side))
-        total += proximal + _density(parts.shaft_density[side], view.femur(side))
-        maps[f"proximal_femur_{side}"], maps[f"proximal_femur_{side}_qct"] = proximal[..., 0], proximal[..., 1]
-    return {"bone": total[..., 0], "bone_qct": total[..., 1]} | maps
-
-
-def _density(part: Part, camera: Camera) -> Float32[np.ndarray, "rows columns 2"]:
-    return cast(part.channels[..., :2], part.grid, camera) * np.float32(AREAL_G_CM2_FROM_MG_CM3_MM)
+    image = cast(soft, grid, coarse)
+    return np.stack([resize_image(image[..., channel], camera.shape) for channel in range(2)], axis=-1)
 
 
 def _skin_at(body: Body, point_mm: Float[np.ndarray, 3]) -> tuple[float, float]:
