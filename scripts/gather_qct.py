@@ -8,7 +8,7 @@ from osteoray.imaging.bones import Side
 from osteoray.store.manifest import Manifest, read_manifest
 from osteoray.store.tables import write_table
 
-COLUMNS = ("patient_id", "side", "abmd_g_cm2", "vbmd_mg_cm3", "area_cm2", "bmc_g", "verdict", "codes")
+COLUMNS = ("patient_id", "side", "abmd_g_cm2", "vbmd_mg_cm3", "area_cm2", "bmc_g", "calibration_level", "verdict", "codes")
 
 
 def rows_of(manifest: Manifest) -> list[dict]:
@@ -22,6 +22,7 @@ def rows_of(manifest: Manifest) -> list[dict]:
             verdict = Verdict.WARNING if codes else Verdict.REPORTED
         rows.append(
             {"patient_id": manifest.patient_id, "side": side, "verdict": verdict, "codes": ",".join(codes)}
+            | {"calibration_level": manifest.facts.get("calibration_level")}
             | (values or {})
         )
     return rows

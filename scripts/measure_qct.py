@@ -36,7 +36,7 @@ def measure(calibration: Manifest, segmentation: Manifest, config: QctConfig, ma
             codes[side].append("QCT-RANGE")
             continue
         manifest.facts[side] = asdict(found)
-    manifest.facts["codes"] = codes
+    manifest.facts |= {"codes": codes, "calibration_level": calibration.facts["level"]}
 
 
 def main() -> None:

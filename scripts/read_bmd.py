@@ -44,7 +44,8 @@ def main() -> None:
     config = DensitometryConfig.model_validate_json(args.config)
     thresholds = sweep(*config.threshold_range_g_cm2, config.threshold_step_g_cm2, config.threshold_g_cm2)
     folds = {row["patient_id"]: int(row["fold"]) for row in read_table(args.folds)}
-    kept = [row for row in read_table(args.qct) if row["verdict"] != "withheld"]
+    # A density without any calibration is no reference.
+    kept = [r for r in read_table(args.qct) if r["verdict"] != "withheld" and r["calibration_level"] != "none"]
     qct = {(row["patient_id"], row["side"]): number(row["abmd_g_cm2"]) for row in kept}
     patients = json.loads(args.patients)
     halves, rows = [], []

@@ -147,7 +147,8 @@ class Cohort:
             for x in ("X1", "X2"):
                 registration.findings.append(Finding("POSE-FLEXION", "expected at most 12 deg, got 14.8", x, "left"))
         self.qct += [
-            {"patient_id": p, "side": s, "abmd_g_cm2": v, "verdict": "reported", "codes": ""} for s, v in abmd.items()
+            {"patient_id": p, "side": s, "abmd_g_cm2": v, "calibration_level": "phantom", "verdict": "reported"}
+            for s, v in abmd.items()
         ]
 
     def manifest(self, stage: str, p: str, path: str) -> Manifest:
@@ -171,7 +172,9 @@ class Cohort:
             self.root / "folds/all.tsv", [{"patient_id": p, "fold": k} for p, k in fold.items()], ("patient_id", "fold")
         )
         write_table(
-            self.root / "densitometry/qct.tsv", self.qct, ("patient_id", "side", "abmd_g_cm2", "verdict", "codes")
+            self.root / "densitometry/qct.tsv",
+            self.qct,
+            ("patient_id", "side", "abmd_g_cm2", "calibration_level", "verdict"),
         )
         epochs = [{"epoch": e, "learning_rate": 1e-3, "loss": 1 / e, "adversary": 0.5 + 0.1 / e} for e in range(1, 9)]
         for task in TASKS:
