@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scripts import simulate_patient
 
 from osteoray.config.simulation import CtScannerConfig, SimulationConfig, XraySystemConfig
-from osteoray.simulation import examination, xray_view
+from osteoray.simulation import xray_examination, xray_view
 
 PARTS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "body": (simulate_patient, ("make_body",)),
@@ -34,8 +34,8 @@ PARTS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "truth: DXA": (simulate_patient, ("dxa_facts",)),
     "truth: map files": (simulate_patient, ("write_arrays", "compact_maps")),
     "X-rays: soft tissue": (xray_view, ("pose_soft_tissue",)),
-    "X-rays: masses and maps": (examination, ("project_body",)),
-    "X-rays: image": (examination, ("take_xray",)),
+    "X-rays: masses and maps": (xray_examination, ("project_body",)),
+    "X-rays: image": (xray_examination, ("take_xray",)),
     "X-ray files": (simulate_patient, ("write_xray",)),
 }
 """Functions by part; time in a function that is called by another one counts for the inner one only."""

@@ -21,20 +21,21 @@ from matplotlib.axes import Axes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from osteoray.simulation.examination import XrayExamination, examine_ct, examine_xray
 from scripts import simulate_patient
 
 from osteoray.config.simulation import CtScannerConfig, SimulationConfig, XraySystemConfig
 from osteoray.geometry.affines import apply_affine
 from osteoray.simulation.body import Body
+from osteoray.simulation.ct_examination import examine_ct
 from osteoray.simulation.enrolment import POSES, VirtualPatient, VirtualXray, enrol
 from osteoray.simulation.parts import take_apart
 from osteoray.simulation.phantom import PhantomDesign
 from osteoray.simulation.scanner import CtScan
+from osteoray.simulation.xray_examination import XrayExamination, examine_xray
 
 WINDOW_HU = (-160.0, 400.0)
 MAP_LIMIT_G_CM2 = 2.0
-FIELD_MM = (310.0, 460.0)
+FIELD_MM = (390.0, 460.0)
 """Shown part of an axial slice: rows, columns."""
 
 
@@ -80,8 +81,8 @@ def bmi(patient: VirtualPatient) -> float:
 def show_patient(config: SimulationConfig, patient: VirtualPatient, title: str, axes: np.ndarray) -> None:
     """One patient in three columns: CT on top, below it every pose beside its maps."""
     body = simulate_patient.make_body(config, patient)
-    table = simulate_patient.PHANTOM.read_text(encoding="utf-8")
-    _, ct = examine_ct(config, patient, body, PhantomDesign.from_table(yaml.safe_load(table)))
+    table = (simulate_patient.PHANTOMS / f"{config.ct.phantom}.yaml").read_text(encoding="utf-8")
+    ct = examine_ct(config, patient, body, PhantomDesign.from_table(yaml.safe_load(table))).ct
     text = f"{title}: {patient.patient_id}, {patient.sex}, {patient.age_years} y, {bmi(patient):.1f} kg/m²"
     show_ct(ct, body, axes[0], text)
     parts = take_apart(body)

@@ -8,7 +8,9 @@ from osteoray.imaging.bones import Side
 from osteoray.store.manifest import Manifest, read_manifest
 from osteoray.store.tables import write_table
 
-COLUMNS = ("patient_id", "side", "abmd_g_cm2", "vbmd_mg_cm3", "area_cm2", "bmc_g", "calibration_level", "verdict", "codes")
+COLUMNS = (
+    "patient_id", "side", "abmd_g_cm2", "vbmd_mg_cm3", "area_cm2", "bmc_g", "calibration_level", "verdict", "codes",
+)  # fmt: skip
 
 
 def rows_of(manifest: Manifest) -> list[dict]:

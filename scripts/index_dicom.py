@@ -1,4 +1,6 @@
-"""Write patients.tsv, xrays.tsv and series.tsv for a DICOM tree of any layout, from headers alone."""
+"""Write patients.tsv, xrays.tsv and series.tsv for a DICOM tree of any layout, from headers alone.
+
+Stopped half-way, it goes on where it was: files that have not changed are not read again."""
 
 import argparse
 import os
@@ -8,7 +10,8 @@ from pathlib import Path
 
 from osteoray.config.ingest import IngestConfig
 from osteoray.ingest.indexing import PATIENT_COLUMNS, SERIES_COLUMNS, XRAY_COLUMNS, Index, index_tree
-from osteoray.ingest.tree import TreeFile, read_tree
+from osteoray.ingest.tree import read_tree
+from osteoray.ingest.tree_file import TreeFile
 from osteoray.store.tables import write_table
 
 
@@ -43,13 +46,18 @@ def _listed(names: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tree", type=Path, help="folder of DICOM files; paths in the tables are relative to it")
-    parser.add_argument("--output", required=True, type=Path, help="folder for the three tables")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        help="folder for the three tables and the headers read; keep it with the raw data",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     args = parser.parse_args()
     if not args.tree.is_dir():
         parser.error(f"tree: expected an existing folder, got {args.tree}")
     config, start = IngestConfig(), time.perf_counter()
-    files = read_tree(args.tree, args.workers)
+    files = read_tree(args.tree, args.workers, args.output / "headers.jsonl")
     index = index_tree(files, min_coverage_mm=config.min_coverage_mm, max_thickness_mm=config.max_thickness_mm)
     for name, rows, columns in (
         ("patients", index.patients, PATIENT_COLUMNS),

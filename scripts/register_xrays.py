@@ -77,7 +77,8 @@ def register_one(
     geometry = (facts["sid_mm"], tuple(facts["pitch_mm"]), tuple(facts["principal_point"]), tuple(facts["shape"]))
     camera = start_camera(*geometry, source_patient_mm, models["pelvis"].centre_mm)
     limits = Limits(**{name: getattr(config, name) for name in Limits.__dataclass_fields__})
-    result = register_xray(xray_id, radiograph, camera, models, plan(config), limits, rng)
+    exposed = tuple(facts["field"]) if facts.get("field") else None
+    result = register_xray(xray_id, radiograph, camera, models, plan(config), limits, rng, exposed)
     manifest.findings += result.findings
     if not result.placed:
         return

@@ -19,7 +19,7 @@ from osteoray.simulation.scoring import (
     target_errors_mm,
 )
 from osteoray.simulation.truth import part_of_ct
-from osteoray.simulation.truth_maps import read_maps
+from osteoray.simulation.truth_maps import whole_maps
 from osteoray.store.arrays import read_arrays
 from osteoray.store.manifest import Manifest, read_json, read_manifest
 from osteoray.store.nifti import read_volume
@@ -87,7 +87,7 @@ def score_registration(scores: Scores, truth: Manifest, registration: Manifest) 
 def score_projection(scores: Scores, truth: Manifest, projection: Manifest) -> None:
     parts = proximal_femurs(truth)
     for xray_id in projection.files:
-        found, fine = read_arrays(projection.file(xray_id)), read_maps(truth.file(xray_id))
+        found, fine = read_arrays(projection.file(xray_id)), whole_maps(read_arrays(truth.file(xray_id)))
         true = truth.facts["xrays"][xray_id]
         for side in Side:
             name = f"proximal_femur_{side}"

@@ -44,9 +44,13 @@ def main() -> None:
                 if ingest.withholds(xray_id, half.side):
                     continue
                 parts = _cut(half, xray, maps[half.side], half.side in targets)
-                if "proximal_femur" in parts and not is_inside(parts["proximal_femur"], _border(xray, config)):
+                border, exposed = _border(xray, config), _exposed(facts.get("field"), xray, config)
+                here = None if exposed is None else half.cut(exposed)
+                if "proximal_femur" in parts and not is_inside(parts["proximal_femur"], border, here):
                     del parts["proximal_femur"]
-                    detail = f"the proximal femur reaches within {config.border_mm:g} mm of the border of its half"
+                    detail = (
+                        f"the proximal femur reaches within {config.border_mm:g} mm of its half's or the field's edge"
+                    )
                     manifest.findings.append(Finding("LAT-FIELD", detail, xray_id, half.side))
                 arrays.update({f"{xray_id}_{half.side}_{name}": part for name, part in parts.items()})
                 entry = {"xray_id": xray_id, "pose": facts["pose"], **common, **_placement(half, xray, parts)}
@@ -87,6 +91,17 @@ def _cut(half: Half, xray: Radiograph, maps: dict[str, np.ndarray], is_target: b
 def _border(xray: Radiograph, config: LateralityConfig) -> tuple[int, int]:
     rows, columns = (int(np.ceil(config.border_mm / spacing)) for spacing in xray.spacing_mm)
     return rows, columns
+
+
+def _exposed(field: list[int] | None, xray: Radiograph, config: LateralityConfig) -> np.ndarray | None:
+    """Pixels inside the collimated field less the border; None if the whole image was exposed."""
+    if field is None:
+        return None
+    first_row, end_row, first_column, end_column = field
+    rows, columns = _border(xray, config)
+    exposed = np.zeros(xray.array.shape, bool)
+    exposed[first_row + rows : end_row - rows, first_column + columns : end_column - columns] = True
+    return exposed
 
 
 def _placement(half: Half, xray: Radiograph, parts: dict[str, np.ndarray]) -> dict:

@@ -119,7 +119,7 @@ class Cohort:
             calibration.findings.append(Finding("CAL-PHANTOM", "expected 4 rods below the patient, got 0"))
             for later in (registration, segmentation, densitometry):
                 later.blocked_by = "calibration"
-            self.qct += [{"patient_id": p, "side": s, "verdict": "withheld", "codes": "CAL-PHANTOM"} for s in abmd]
+            self.qct += [{"patient_id": p, "side": s, "verdict": "withheld"} for s in abmd]
             return
         rng = self.rng
         residuals = rng.normal(0, 1.5, 5)

@@ -6,47 +6,29 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import gdcm
 import numpy as np
 import openjpeg
 import pytest
 import SimpleITK as sitk
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+from tests.ingest.reading import assert_same_world, independent, read
 
 from osteoray.errors.unreadable import Withheld
-from osteoray.geometry.affines import apply_affine
-from osteoray.imaging.volume import Volume
-from osteoray.ingest.ct import CtScan, read_ct
 
 Series = Callable[..., list[Dataset]]
 Save = Callable[..., Path]
-
-
-def read(folder: Path, **changes: float) -> CtScan:
-    settings = {"min_coverage_mm": 20.0, "max_thickness_mm": 3.0, "spacing_tolerance": 0.01, "axial_tolerance_deg": 5.0}
-    settings |= {"most_cut_mm": 40.0, "most_step_mm": 2.5}
-    return read_ct(folder, **(settings | changes))
-
-
-def independent(folder: Path) -> sitk.Image:
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
-    return reader.Execute()
-
-
-def values_at(volume: Volume, points_mm: np.ndarray) -> np.ndarray:
-    index = np.round(apply_affine(volume.grid.index_from_world, points_mm)).astype(int)
-    return volume.array[tuple(index.T)]
-
-
-def assert_same_world(volume: Volume, image: sitk.Image) -> None:
-    """The same value at the same place in the patient, at 200 voxels."""
-    rng = np.random.default_rng(0)
-    indices = rng.integers(0, image.GetSize(), (200, 3)).tolist()
-    points_mm = np.array([image.TransformIndexToPhysicalPoint(index) for index in indices])
-    expected = [image.GetPixel(index) for index in indices]
-    assert values_at(volume, points_mm).tolist() == expected
 
 
 def test_clean_series_with_shuffled_names_is_read_exactly(
@@ -209,19 +191,61 @@ def test_padding_becomes_air(tmp_path: Path, clean_series: Series, save: Save, h
     assert "padded pixels" in scan.facts["repairs"][0]
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless], ids=lambda uid: uid.name)
+SYNTAXES = [RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1, DeflatedExplicitVRLittleEndian]
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
 def test_lossless_compression_changes_nothing(
-    tmp_path: Path, clean_series: Series, save: Save, hu: np.ndarray, syntax: str
+    tmp_path: Path, clean_series: Series, save: Save, hu: np.ndarray, syntax: UID
 ) -> None:
-    datasets = clean_series()
-    for dataset in datasets:
-        if syntax == JPEG2000Lossless:
-            dataset.PixelData = encapsulate([openjpeg.encode(dataset.pixel_array, codec_format=0)])
-            dataset["PixelData"].is_undefined_length = True
-            dataset.file_meta.TransferSyntaxUID = syntax
-        else:
-            dataset.compress(syntax)
-    assert (read(save(tmp_path, datasets)).volume.array == hu).all()
+    folder = save(tmp_path, clean_series())
+    for path in folder.iterdir():
+        compress(path, syntax)
+    assert (read(folder).volume.array == hu).all()
+
+
+def compress(path: Path, syntax: UID) -> None:
+    """Write a file anew in another transfer syntax."""
+    dataset = dcmread(path)
+    if syntax == JPEGLosslessSV1:
+        gdcm_compress(path, gdcm.TransferSyntax.JPEGLosslessProcess14_1)
+        return
+    if syntax == JPEG2000Lossless:
+        dataset.PixelData = encapsulate([openjpeg.encode(dataset.pixel_array, codec_format=0)])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = syntax
+    elif syntax == DeflatedExplicitVRLittleEndian:
+        dataset.file_meta.TransferSyntaxUID = syntax
+    else:
+        dataset.compress(syntax)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def gdcm_compress(path: Path, syntax: int) -> None:
+    """JPEG lossless: only GDCM writes it."""
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+def test_objects_of_other_kinds_are_counted_whatever_their_pixels(
+    tmp_path: Path, clean_series: Series, save: Save, hu: np.ndarray
+) -> None:
+    segmentation = clean_series("9")[0]
+    segmentation.SOPClassUID = segmentation.file_meta.MediaStorageSOPClassUID = SegmentationStorage
+    segmentation.BitsAllocated = segmentation.BitsStored = 1
+    save(tmp_path, [segmentation], "seg")
+    scan = read(save(tmp_path, clean_series()))
+    assert (scan.volume.array == hu).all() and scan.facts["other_objects"] == {"other DICOM object": 1}
 
 
 def test_localizer_report_and_system_files_are_left_aside(
@@ -248,6 +272,8 @@ def test_localizer_report_and_system_files_are_left_aside(
         ({"ConvolutionKernel": "FC08"}, {"ConvolutionKernel": "FC50"}, "sharper kernel"),
         ({"ConvolutionKernel": "BONE"}, {"SliceThickness": 5}, "slices too thick"),
         ({"SliceThickness": 1.25}, {}, "thicker slices"),
+        ({"SliceThickness": 2.5, "SeriesDescription": "Hip axial"}, {}, "descriptions name the hips less"),
+        ({"ConvolutionKernel": "BONE"}, {"ProtocolName": "CHEST"}, "descriptions name the hips less"),
     ],
 )
 def test_the_series_is_chosen_by_stated_rules(
@@ -295,9 +321,14 @@ def test_facts_name_nobody(tmp_path: Path, clean_series: Series, save: Save) -> 
 
 def test_a_real_scan_agrees_with_an_independent_reader(shared_data: Path) -> None:
     folder = shared_data / "scans" / "pelvis-top-dicom"
-    volume = read(folder).volume
-    assert volume.array.shape == (36, 512, 512)
-    assert_same_world(volume, independent(folder))
+    scan, image = read(folder), independent(folder)
+    assert scan.volume.array.shape == (36, 512, 512)
+    assert_same_world(scan.volume, image)
+    whole = sitk.GetArrayViewFromImage(image)
+    # Axial and head first: the two arrays differ in nothing but the rows' direction of reading.
+    assert (np.clip(whole, -1024, None) == scan.volume.array).all()
+    np.testing.assert_allclose(scan.volume.grid.spacing_mm, image.GetSpacing()[::-1], atol=1e-4)
+    assert scan.facts["repairs"] == [] and scan.facts["kernel"] == "B"
 
 
 def test_spoiled_bytes_are_read_or_refused_in_one_short_line(

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
+from osteoray.ingest import tree as tree_module
+from osteoray.ingest.header_cache import load
 from osteoray.ingest.indexing import Index, index_tree, patient_names
-from osteoray.ingest.tree import read_tree
+from osteoray.ingest.tree import read_file, read_tree
+from osteoray.ingest.tree_file import TreeFile
 
 
 def index(tree: Path) -> Index:
@@ -78,3 +81,30 @@ def test_processes_read_what_one_process_reads(
     assert [(f.path, f.kind, f.series_number) for f in read_tree(tmp_path, 2)] == [
         (f.path, f.kind, f.series_number) for f in files
     ]
+
+
+def test_indexing_goes_on_where_it_was_stopped(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path.parent / f"{tmp_path.name}.jsonl"
+    whole = index_of(read_tree(tree, 1, cache))
+    lines = cache.read_text(encoding="utf-8").splitlines(keepends=True)
+    # Stopped in the middle of a line.
+    cache.write_text("".join(lines[:30]) + lines[30][:50], encoding="utf-8")
+    read = []
+    monkeypatch.setattr(tree_module, "read_file", lambda path, name: (read.append(name), read_file(path, name))[1])
+    assert index_of(read_tree(tree, 1, cache)) == whole
+    assert len(read) == len(lines) - 30
+    assert index_of(read_tree(tree, 1, cache)) == whole and len(read) == len(lines) - 30
+
+
+def test_a_changed_file_and_another_version_are_read_again(tree: Path, tmp_path: Path) -> None:
+    cache = tmp_path.parent / f"{tmp_path.name}.jsonl"
+    read_tree(tree, 1, cache)
+    (tree / "broken.dcm").write_bytes(b"changed")
+    (known,) = [file for file in read_tree(tree, 1, cache) if file.path == "broken.dcm"]
+    assert known.kind == "not DICOM"
+    cache.write_text(cache.read_text(encoding="utf-8").replace('"words"]', '"other"]', 1), encoding="utf-8")
+    assert load(cache, tree) == {}
+
+
+def index_of(files: list[TreeFile]) -> Index:
+    return index_tree(files, min_coverage_mm=20.0, max_thickness_mm=3.0)

@@ -56,7 +56,7 @@ def ingest(raw: Path, ct: str) -> tuple[Path, str]:
     source, output = record(raw, ct), raw.parent / "ingest" / "P1" / "manifest.json"
     result = run(
         "ingest_patient.py", "--patient", "P1", "--raw", raw, "--ct", ct, "--xrays", json.dumps(XRAYS), "--source",
-        source, "--config", json.dumps({"min_coverage_mm": 20}), "--output", output,
+        source, "--config", json.dumps({"min_coverage_mm": 20, "most_cut_mm": 1000}), "--output", output,
     )  # fmt: skip
     return output, result.stderr
 

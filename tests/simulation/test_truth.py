@@ -13,9 +13,10 @@ from osteoray.config.cohort import read_cohort
 from osteoray.config.simulation import CtScannerConfig, SimulationConfig, XraySystemConfig
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import Side
+from osteoray.simulation.defects import EXPECTED
 from osteoray.simulation.parts import Part
 from osteoray.simulation.truth import mineral_split
-from osteoray.simulation.truth_maps import QUANTUM_G_CM2, compact_maps, read_maps, shadow
+from osteoray.simulation.truth_maps import QUANTUM_G_CM2, compact_maps, shadow, whole_maps
 from osteoray.simulation.truth_schema import (
     FACTS,
     MAPS,
@@ -64,6 +65,12 @@ def test_every_fact_is_documented_and_every_documented_fact_is_there(full):
     assert problems_of(paths_of(full.facts), FACTS) == []
 
 
+@pytest.mark.parametrize("defects", [("implant_ct", "contrast", "motion"), ("phantom_absent", "gantry_tilt")])
+def test_a_patient_with_defects_has_documented_facts_only(defects, tmp_path):
+    config = COARSE.model_copy(update={"defects": {"V001": defects}, "xrays_per_patient": 1})
+    assert problems_of(paths_of(simulate(tmp_path, config).facts), FACTS) == []
+
+
 def test_every_file_is_documented_and_every_documented_file_is_there(full, compact):
     for truth in (full, compact):
         names = {path.name for path in truth.path.parent.glob("*.nii.gz")}
@@ -87,7 +94,7 @@ def test_compact_truth_has_the_same_numbers_and_no_density_volumes(full, compact
     assert compact.facts == full.facts
     assert set(full.files) - set(compact.files) == {"ha", "qct_ideal"}
     for xray in full.facts["xrays"]:
-        whole, small = read_maps(full.file(xray)), read_maps(compact.file(xray))
+        whole, small = whole_maps(read_arrays(full.file(xray))), whole_maps(read_arrays(compact.file(xray)))
         assert whole.keys() == small.keys()
         for name in whole:
             assert np.abs(whole[name] - small[name]).max() <= 0.51 * QUANTUM_G_CM2
@@ -99,12 +106,12 @@ def test_maps_beyond_sixteen_bits_are_refused(tmp_path):
         compact_maps({"bone": np.full((2, 2), 7.0, np.float32)})
     path = tmp_path / "maps.npz"
     write_arrays(path, compact_maps({"bone": np.array([[-0.2, 0.0, 6.5]], np.float32)}))
-    assert read_maps(path)["bone"] == pytest.approx(np.array([[-0.2, 0.0, 6.5]]), abs=QUANTUM_G_CM2 / 2)
+    assert whole_maps(read_arrays(path))["bone"] == pytest.approx(np.array([[-0.2, 0.0, 6.5]]), abs=QUANTUM_G_CM2 / 2)
 
 
 def test_the_shadow_of_the_facts_is_the_threshold_of_the_map(full):
     for xray, facts in full.facts["xrays"].items():
-        maps = read_maps(full.file(xray))
+        maps = whole_maps(read_arrays(full.file(xray)))
         for side in Side:
             true = maps[f"proximal_femur_{side}"]
             found = facts["proximal_femur"][side]
@@ -154,3 +161,11 @@ def test_the_cohort_table_has_the_dxa_of_patients_whose_truth_is_given(full, giv
     both = [hip["total_hip_g_cm2"] for hip in full.facts["dxa"].values()]
     assert first.dxa_bmd_g_cm2 == (pytest.approx(np.mean(both), abs=6e-4) if given else None)
     assert second.dxa_bmd_g_cm2 is None
+
+
+def test_the_documentation_lists_every_defect_with_its_codes():
+    lines = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8").splitlines()
+    for defect, expected in EXPECTED.items():
+        row = next(line for line in lines if line.startswith(f"| `{defect}` |"))
+        assert expected.what in row and expected.undetected in row
+        assert all(f"`{code}`" in row for code in expected.codes)

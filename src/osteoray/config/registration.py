@@ -36,7 +36,7 @@ class RegistrationConfig(Section):
     """Half width of the pelvis search across the beam, mm."""
     depth_range_mm: float = Field(100.0, gt=0, le=300)
     """Half width of the pelvis search along the beam, mm."""
-    femur_rotation_range_deg: float = Field(30.0, gt=0, le=90)
+    femur_rotation_range_deg: float = Field(42.0, gt=0, le=90)
     """Half width of the search of a femur's rotation relative to the pelvis, about each axis, degrees."""
     femur_shift_range_mm: float = Field(6.0, gt=0, le=30)
     """Half width of the search of the femoral head's place relative to the pelvis across the beam, mm."""

@@ -55,6 +55,10 @@ REASONS: dict[str, Reason] = {
     "ING-SIDE": Reason(
         "Marks of left and right contradict each other.", True, "Check the side, then correct the tags."
     ),
+    "ING-POLARITY": Reason(
+        "The X-ray is inverted against its tags.", True, "Export the image with its photometric interpretation."
+    ),
+    "ING-METAL": Reason("The hip shows metal on the X-ray.", True, "Use the other side."),
     "ING-ONEHIP": Reason(
         "The X-ray shows one hip; left and right are cut from a view of both.", True, "Use an AP view of the pelvis."
     ),

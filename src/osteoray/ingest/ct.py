@@ -15,6 +15,8 @@ from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.volume import Volume
 from osteoray.ingest.ct_checks import ct_warnings
+from osteoray.ingest.ct_copies import without_copies
+from osteoray.ingest.ct_frames import frame_header
 from osteoray.ingest.ct_gates import ordered_grid
 from osteoray.ingest.ct_pixels import AIR_HU, hounsfield_volume
 from osteoray.ingest.ct_series import Series, choose, group
@@ -67,8 +69,9 @@ def read_ct(
     if not slices:
         raise UnreadableInput(folder.name, "folder", "CT images", _counted(others) or "no files", "ING-EMPTY")
     series, alternatives = choose(group(slices), min_coverage_mm=min_coverage_mm, max_thickness_mm=max_thickness_mm)
+    single, copies = without_copies(series)
     ordered, grid = ordered_grid(
-        series,
+        single,
         spacing_tolerance=spacing_tolerance,
         axial_tolerance_deg=axial_tolerance_deg,
         max_thickness_mm=max_thickness_mm,
@@ -76,6 +79,8 @@ def read_ct(
     array, padded = hounsfield_volume(ordered, workers)
     volume = axial_order(Volume(array, grid))
     repairs = []
+    if copies:
+        repairs.append(f"{copies} exact copies of slices left out")
     if padded:
         repairs.append(f"{padded} padded pixels set to {AIR_HU} HU")
     if not volume.grid.matches(grid):
@@ -85,8 +90,8 @@ def read_ct(
         "spacing_mm": [round(float(length), 6) for length in volume.grid.spacing_mm],
         "slice_thickness_mm": series.slices[0].thickness_mm,
         "kernel": label(series.slices[0].kernel),
-        **acquisition_facts(series),
-        "series": series.facts(),
+        **acquisition_facts(single),
+        "series": single.facts(),
         "alternatives": alternatives,
         "other_objects": dict(sorted(others.items())),
         "repairs": repairs,
@@ -98,10 +103,11 @@ def read_ct(
 def acquisition_facts(series: Series) -> dict:
     """How the scan was made, from the header of its first image: a keep-list of technical elements."""
     first = series.slices[0]
-    dataset = open_dicom(first.path, first.name, "ING-DICOM")
+    dataset = frame_header(open_dicom(first.path, first.name, "ING-DICOM"), first.name, first.frame)
+    exposure_mas = optional_number(dataset, "Exposure")
     return {
         "kvp": optional_number(dataset, "KVP"),
-        "exposure_mas": optional_number(dataset, "Exposure"),
+        "exposure_mas": optional_number(dataset, "ExposureInmAs") if exposure_mas is None else exposure_mas,
         "manufacturer": label(text(dataset, "Manufacturer")),
         "model": label(text(dataset, "ManufacturerModelName")),
         "software": label(text(dataset, "SoftwareVersions")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,10 @@ BONE_HU = (200.0, 800.0)
 """Bone edges lie in this range; rods of a phantom hardly reach into it."""
 COARSE_MM = 2.0
 """Pixel size at which slices are compared."""
+BLUR_REACH = 4.0
+"""Where SciPy ends a Gaussian, in standard deviations."""
+WORKERS = 2
+"""Threads that blur."""
 TISSUE_HU = -250
 """Fat and everything denser."""
 RIM_MM = 6.0
@@ -95,12 +100,36 @@ def _coarse(
     """Bone, blurred in plane, on every second or third pixel."""
     stride = [max(1, round(COARSE_MM / float(length))) for length in spacing_mm]
     sigma = [COARSE_MM / float(length) for length in spacing_mm]
+    coarse = np.zeros(
+        (len(hu), *(-(-size // step) for size, step in zip(hu.shape[1:], stride, strict=True))), np.float32
+    )
+    if (box := _bone_box(hu, sigma)) is None:
+        return coarse, np.array(stride) * spacing_mm
     low, high = BONE_HU
-    slices = [
-        gaussian_filter((np.clip(image, low, high) - low).astype(np.float32), sigma)[:: stride[0], :: stride[1]]
-        for image in hu
-    ]
-    return np.stack(slices), np.array(stride) * spacing_mm
+    rows, columns = (slice(-(-span.start // step) * step, span.stop) for span, step in zip(box, stride, strict=True))
+    place = tuple(slice(s.start // step, -(-s.stop // step)) for s, step in zip((rows, columns), stride, strict=True))
+
+    def blur(k: int) -> None:
+        bone = (np.clip(hu[k][box], low, high) - low).astype(np.float32)
+        blurred = gaussian_filter(bone, sigma)[rows.start - box[0].start :, columns.start - box[1].start :]
+        coarse[k][place] = blurred[:: stride[0], :: stride[1]]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(blur, range(len(hu))))
+    return coarse, np.array(stride) * spacing_mm
+
+
+def _bone_box(hu: Int16[np.ndarray, "k j i"], sigma: list[float]) -> tuple[slice, slice] | None:
+    """Rows and columns that hold bone in any slice, as far as blur spreads it; beyond them there is nothing to blur."""
+    top = hu.max(axis=0) > BONE_HU[0]
+    if not top.any():
+        return None
+    spans = []
+    for axis, width in enumerate(sigma):
+        found = np.flatnonzero(top.any(axis=1 - axis))
+        margin = 2 * int(BLUR_REACH * width + 1)
+        spans.append(slice(max(found[0] - margin, 0), min(found[-1] + margin + 1, top.shape[axis])))
+    return spans[0], spans[1]
 
 
 def _flow(first: Float32[np.ndarray, "rows columns"], second: Float32[np.ndarray, "rows columns"]) -> np.ndarray:

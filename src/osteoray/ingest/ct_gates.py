@@ -14,6 +14,8 @@ from osteoray.ingest.ct_slices import CtSlice
 ROUNDING_MM = 0.011
 """Positions are written as decimal text, often with two decimals; that much is never a fault."""
 MAX_TILT_DEG = 0.2
+MAX_TILT_DIFFERENCE_DEG = 1.0
+"""Between the gantry's tilt as recorded and the slices' own."""
 
 
 def ordered_grid(
@@ -29,6 +31,7 @@ def ordered_grid(
     slices, depths = [series.slices[i] for i in order], depths[order]
     step_mm = check_spacing(depths, [item.name for item in slices], spacing_tolerance)
     check_tilt(np.array([item.position_mm for item in slices]), series.normal, step_mm)
+    check_recorded_tilt(slices, series.obliqueness_deg)
     if series.obliqueness_deg > axial_tolerance_deg:
         raise Withheld(
             "ING-SERIES",
@@ -94,6 +97,22 @@ def check_tilt(positions_mm: Float[np.ndarray, "n 3"], normal: Float[np.ndarray,
         raise Withheld(
             "ING-SPACING", f"a slice lies {jump_mm:.2f} mm beside the line of the others, at most 0.1 allowed"
         )
+
+
+def check_recorded_tilt(slices: list[CtSlice], obliqueness_deg: float) -> None:
+    """Refuse a recorded gantry tilt that positions and orientations do not show: one of them is wrong.
+
+    Raises:
+        Withheld: the two differ.
+    """
+    for item in slices:
+        tilt_deg = abs(item.tilt_deg or 0.0)
+        if tilt_deg > MAX_TILT_DEG and abs(tilt_deg - obliqueness_deg) > MAX_TILT_DIFFERENCE_DEG:
+            raise Withheld(
+                "ING-TILT",
+                f"{item.name}: GantryDetectorTilt (0018,1120): expected the {obliqueness_deg:.1f} degrees of the "
+                f"slices, got {tilt_deg:g}",
+            )
 
 
 def check_thickness(thickness_mm: float, step_mm: float, limit_mm: float) -> None:

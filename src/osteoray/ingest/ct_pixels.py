@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,9 +12,12 @@ from pydicom import Dataset
 from osteoray.errors.unreadable import UnreadableInput, Withheld
 from osteoray.ingest.ct_slices import CtSlice
 from osteoray.ingest.dicom import decode_pixels, open_dicom, optional_number
+from osteoray.ingest.pixels import without_unused_bits
 
 AIR_HU = -1024
 """Value of padding, and the lowest value kept."""
+TISSUE_HU = (-200, 300)
+"""Fat, muscle and cancellous bone."""
 
 
 def hounsfield_volume(slices: list[CtSlice], workers: int) -> tuple[Int16[np.ndarray, "k j i"], int]:
@@ -28,28 +32,50 @@ def hounsfield_volume(slices: list[CtSlice], workers: int) -> tuple[Int16[np.nda
 
     Raises:
         UnreadableInput: an image cannot be decoded.
-        Withheld: the values hold no air, so they are not HU.
+        Withheld: the values hold no air or no tissue, so they are not HU.
     """
     volume = np.empty((len(slices), *slices[0].shape), np.int16)
-
-    def decode(k: int) -> int:
-        volume[k], padded = slice_hu(slices[k])
-        return padded
-
+    padded = 0
     with ThreadPoolExecutor(workers) as pool:
-        padded = sum(pool.map(decode, range(len(slices))))
-    check_air(volume)
+        for multi in _files(slices):
+            # A file with many frames is opened once; one image is opened by the thread that decodes it.
+            dataset = open_pixels(slices[multi[0]]) if slices[multi[0]].frame is not None else None
+
+            def decode(k: int, dataset: Dataset | None = dataset) -> int:
+                volume[k], padded = slice_hu(slices[k], dataset)
+                return padded
+
+            padded += sum(pool.map(decode, multi))
+    check_values(volume)
     return volume, padded
 
 
-def slice_hu(item: CtSlice) -> tuple[Int16[np.ndarray, "j i"], int]:
+def _files(slices: list[CtSlice]) -> list[list[int]]:
+    """Indices of slices: those of each multi-frame file, and all single images together."""
+    files = defaultdict(list)
+    for k, item in enumerate(slices):
+        files[None if item.frame is None else item.path].append(k)
+    return list(files.values())
+
+
+def open_pixels(item: CtSlice) -> Dataset:
+    """The file of a slice, with its pixel data."""
+    return open_dicom(item.path, item.name, "ING-DICOM", pixels=True)
+
+
+def slice_hu(item: CtSlice, dataset: Dataset | None = None) -> tuple[Int16[np.ndarray, "j i"], int]:
     """One image in HU, and how many of its pixels are padding.
+
+    Args:
+        item: header of the image.
+        dataset: its file, if it is open already.
 
     Raises:
         UnreadableInput: the image cannot be decoded or has another shape than its header says.
     """
-    dataset = open_dicom(item.path, item.name, "ING-DICOM", pixels=True)
-    stored = decode_pixels(dataset, item.name, "ING-DICOM")
+    dataset = dataset or open_pixels(item)
+    raw = decode_pixels(dataset, item.name, "ING-DICOM", item.frame, keeps_unused_bits=True)
+    stored = without_unused_bits(raw, int(dataset.BitsStored))
     if stored.shape != item.shape:
         raise UnreadableInput(
             item.name, "PixelData (7FE0,0010)", f"one image of {item.shape}", stored.shape, "ING-DICOM"
@@ -62,6 +88,9 @@ def slice_hu(item: CtSlice) -> tuple[Int16[np.ndarray, "j i"], int]:
     padding = padding_mask(dataset, stored)
     if padding is None:
         return hu, 0
+    if stored is not raw:
+        # Padding may be a value that the stored bits cannot hold: 63536 in 12 bits.
+        padding |= padding_mask(dataset, raw)
     hu[padding] = AIR_HU
     return hu, int(padding.sum())
 
@@ -83,13 +112,15 @@ def _as_stored(value: float, stored: np.ndarray) -> int:
     return int(value)
 
 
-def check_air(volume: Int16[np.ndarray, "k j i"]) -> None:
-    """Refuse values without air: every CT of a pelvis has air around it, near -1000 HU.
+def check_values(volume: Int16[np.ndarray, "k j i"]) -> None:
+    """Refuse values that cannot be HU: every CT of a pelvis has air around it and tissue within.
 
     Raises:
-        Withheld: fewer than one voxel in a thousand lies below -850 HU.
+        Withheld: fewer than one voxel in a thousand lies below -850 HU, or fewer than one in a hundred near water.
     """
     sample = volume[::4, ::4, ::4]
-    share = float((sample < -850).mean())
-    if share < 1e-3:
-        raise Withheld("ING-RESCALE", f"values: expected air near -1000 HU, got a minimum of {int(sample.min())} HU")
+    low, high = int(sample.min()), int(sample.max())
+    if float((sample < -850).mean()) < 1e-3:
+        raise Withheld("ING-RESCALE", f"values: expected air near -1000 HU, got a minimum of {low} HU")
+    if float(((sample > TISSUE_HU[0]) & (sample < TISSUE_HU[1])).mean()) < 0.01:
+        raise Withheld("ING-RESCALE", f"values: expected tissue near 0 HU, got {low} to {high} HU without it")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +17,29 @@ from osteoray.ingest.kernels import sharpness
 SAME_ORIENTATION = 1e-3
 NEARLY_AXIAL_DEG = 45.0
 """Up to here a series counts as axial when choosing, so that a tilted one is refused as tilted, not as absent."""
+
+
+_HIP_WORDS = re.compile(
+    r"HIP(?!PO)|PELVI|BASSIN|BECKEN|CADERA|ANCA\b|BACINO|FEM[OU]R|H(?:Ü|UE)FT|股関節|骨盤|大腿", re.I
+)
+_OTHER_WORDS = re.compile(
+    r"HEAD|BRAIN|SKULL|NECK|CHEST|THORA|LUNG|HEART|CARDIA|SHOULDER|ELBOW|WRIST|HAND|KNEE|ANKLE|FOOT|FEET|C-?SPINE", re.I
+)
+
+
+class Region(IntEnum):
+    """What descriptions say of the part of the body; smaller is better."""
+
+    HIPS = 0
+    UNKNOWN = 1
+    OTHER = 2
+
+
+def region_named(words: str) -> Region:
+    """The region by words alone: hips or pelvis if they are named, another if only that is."""
+    if _HIP_WORDS.search(words):
+        return Region.HIPS
+    return Region.OTHER if _OTHER_WORDS.search(words) else Region.UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +70,11 @@ class Series:
         recorded = self.slices[0].thickness_mm
         return recorded if recorded is not None else self.coverage_mm / max(len(self.slices) - 1, 1)
 
+    @property
+    def region(self) -> Region:
+        """What its descriptions say of the part of the body."""
+        return region_named(self.slices[0].words)
+
     def facts(self) -> dict:
         """What can be said of the series without identifying anyone."""
         first = self.slices[0]
@@ -54,6 +84,7 @@ class Series:
             "coverage_mm": round(self.coverage_mm, 2),
             "thickness_mm": round(self.thickness_mm, 3),
             "kernel": label(first.kernel),
+            "region_named": self.region.name.lower(),
             "image_type": [label(value) for value in first.image_type[:4]],
         }
 
@@ -62,7 +93,7 @@ def group(slices: list[CtSlice]) -> list[Series]:
     """Sort images into series, in a stable order."""
     groups: dict[tuple, list[list[CtSlice]]] = {}
     for item in slices:
-        key = (item.series, item.image_type[:3], item.kernel, item.shape, item.spacing_mm, item.is_lossy)
+        key = (item.series, item.image_type[:3], item.kernel, item.shape, item.spacing_mm, item.is_lossy, item.stack)
         for members in groups.setdefault(key, []):
             if np.abs(members[0].orientation - item.orientation).max() < SAME_ORIENTATION:
                 members.append(item)
@@ -91,8 +122,10 @@ def objection(series: Series, min_coverage_mm: float) -> str | None:
 def choose(found: list[Series], *, min_coverage_mm: float, max_thickness_mm: float) -> tuple[Series, list[dict]]:
     """The series to measure, and the facts of the others with the reason why not.
 
-    Among original axial series that cover enough of the body: those that cover at least nine tenths of the longest;
-    then slices not too thick; then a soft kernel; then thinner slices; then more slices; then the lower series number.
+    Among original axial series that cover enough of the body: those whose descriptions name the hips, before those
+    that name nothing, before those that name another part only; then those that cover at least nine tenths of the
+    longest of these; then slices not too thick; then a soft kernel; then thinner slices; then more slices; then the
+    lower series number. Where the hips lie is not in any header, so length stands for it.
 
     Raises:
         Withheld: no series can be measured.
@@ -102,10 +135,12 @@ def choose(found: list[Series], *, min_coverage_mm: float, max_thickness_mm: flo
     if not usable:
         told = "; ".join(f"{len(s.slices)} images: {r}" for s, r in zip(found, objections, strict=True))
         raise Withheld("ING-SERIES", f"expected an original axial CT series, got {told}"[:400])
-    longest_mm = max(series.coverage_mm for series in usable)
+    region = min(series.region for series in usable)
+    longest_mm = max(series.coverage_mm for series in usable if series.region == region)
 
     def rank(series: Series) -> tuple:
         return (
+            series.region,
             series.coverage_mm < 0.9 * longest_mm,
             series.thickness_mm > max_thickness_mm,
             sharpness(series.slices[0].kernel),
@@ -123,6 +158,9 @@ def choose(found: list[Series], *, min_coverage_mm: float, max_thickness_mm: flo
 
 
 def _lost(best: tuple, other: tuple) -> str:
-    rules = ("shorter coverage", "slices too thick", "sharper kernel", "thicker slices", "fewer slices")
+    rules = (
+        "descriptions name the hips less", "shorter coverage", "slices too thick", "sharper kernel", "thicker slices",
+        "fewer slices",
+    )  # fmt: skip
     lost = [rule for rule, a, b in zip(rules, best, other, strict=True) if a != b]
     return lost[0] if lost else "equal; higher series number"

@@ -1,4 +1,4 @@
-"""The CT images of a folder, by their headers alone."""
+"""The CT images of a folder, by their headers alone; a multi-frame file holds many."""
 
 from __future__ import annotations
 
@@ -11,21 +11,30 @@ from jaxtyping import Float
 from pydicom import Dataset
 
 from osteoray.errors.unreadable import UnreadableInput
-from osteoray.ingest.dicom import has_preamble, number, numbers, open_dicom, spoken_name, text, texts
+from osteoray.ingest.ct_frames import frame_headers
+from osteoray.ingest.dicom import (
+    has_preamble,
+    named,
+    number,
+    numbers,
+    open_dicom,
+    optional_number,
+    spoken_name,
+    text,
+    texts,
+)
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+MULTIFRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+"""Enhanced CT, and CT that was converted to it."""
 OTHER_OBJECTS = {
-    "1.2.840.10008.5.1.4.1.1.2.1": "enhanced CT",
-    "1.2.840.10008.5.1.4.1.1.2.2": "legacy converted enhanced CT",
     "1.2.840.10008.5.1.4.1.1.7": "secondary capture",
     "1.2.840.10008.5.1.4.1.1.88.67": "dose report",
     "1.2.840.10008.1.3.10": "DICOMDIR",
 }
-HEADER = (
-    "SOPClassUID", "ImageType", "SeriesInstanceUID", "SeriesNumber", "ImageOrientationPatient",
-    "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SliceThickness", "ConvolutionKernel",
-    "RescaleSlope", "RescaleIntercept", "RescaleType", "LossyImageCompression",
-)  # fmt: skip
+MAX_RESCALE = 1e5
+"""Largest slope or intercept believed; CT scanners write 1 and -1024 or so."""
+REGION_ELEMENTS = ("SeriesDescription", "ProtocolName", "BodyPartExamined")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +44,7 @@ class CtSlice:
     Attributes:
         path: the file.
         name: how messages call it.
+        frame: index in a multi-frame file; None where the file is one image.
         series: SeriesInstanceUID; never written anywhere.
         series_number: the number within the study, or empty.
         image_type: values of ImageType, upper case.
@@ -48,10 +58,14 @@ class CtSlice:
         intercept: HU of the stored value 0; None if not recorded.
         rescale_type: unit after rescaling; empty if not recorded.
         is_lossy: whether compression lost values.
+        tilt_deg: of the gantry as recorded; None if not recorded.
+        stack: which stack and time of a multi-frame file; empty elsewhere.
+        words: what descriptions say of the region; never written anywhere.
     """
 
     path: Path
     name: str
+    frame: int | None
     series: str
     series_number: str
     image_type: tuple[str, ...]
@@ -65,6 +79,9 @@ class CtSlice:
     intercept: float | None
     rescale_type: str
     is_lossy: bool
+    tilt_deg: float | None
+    stack: str
+    words: str
 
 
 def read_slices(folder: Path) -> tuple[list[CtSlice], Counter[str]]:
@@ -87,13 +104,33 @@ def read_slices(folder: Path) -> tuple[list[CtSlice], Counter[str]]:
                 )
             others["other file"] += 1
         else:
-            dataset = open_dicom(path, name, "ING-DICOM", HEADER)
+            dataset = open_dicom(path, name, "ING-DICOM")
             kind = sop_class(dataset, name, "ING-DICOM")
-            if kind == CT_IMAGE:
-                slices.append(parse_slice(dataset, path, name))
+            if found := ct_slices(dataset, kind, path, name):
+                slices.extend(found)
             else:
                 others[OTHER_OBJECTS.get(kind, "other DICOM object")] += 1
     return slices, others
+
+
+def ct_slices(dataset: Dataset, kind: str, path: Path, name: str) -> list[CtSlice]:
+    """The CT images of a file; none if it is something else.
+
+    Args:
+        dataset: of the file.
+        kind: its SOP class.
+        path: the file.
+        name: how messages call it.
+
+    Raises:
+        UnreadableInput: an image lacks its geometry.
+    """
+    if kind == CT_IMAGE:
+        return [parse_slice(dataset, path, name, None)]
+    if kind in MULTIFRAME_CT:
+        frames = enumerate(frame_headers(dataset, name))
+        return [parse_slice(header, path, f"{name} frame {number + 1}", number) for number, header in frames]
+    return []
 
 
 def sop_class(dataset: Dataset, name: str, code: str) -> str:
@@ -108,7 +145,7 @@ def sop_class(dataset: Dataset, name: str, code: str) -> str:
     return uid
 
 
-def parse_slice(dataset: Dataset, path: Path, name: str) -> CtSlice:
+def parse_slice(dataset: Dataset, path: Path, name: str, frame: int | None) -> CtSlice:
     """The header of a CT image as numbers.
 
     Raises:
@@ -140,6 +177,7 @@ def parse_slice(dataset: Dataset, path: Path, name: str) -> CtSlice:
     return CtSlice(
         path=path,
         name=name,
+        frame=frame,
         series=text(dataset, "SeriesInstanceUID"),
         series_number=text(dataset, "SeriesNumber"),
         image_type=tuple(value.upper() for value in texts(dataset, "ImageType")),
@@ -149,8 +187,18 @@ def parse_slice(dataset: Dataset, path: Path, name: str) -> CtSlice:
         shape=(rows, columns),
         thickness_mm=thickness[0] if thickness and thickness[0] > 0 else None,
         kernel=text(dataset, "ConvolutionKernel"),
-        slope=number(dataset, "RescaleSlope", name, "ING-RESCALE"),
-        intercept=number(dataset, "RescaleIntercept", name, "ING-RESCALE"),
+        slope=_rescale(dataset, "RescaleSlope", name),
+        intercept=_rescale(dataset, "RescaleIntercept", name),
         rescale_type=text(dataset, "RescaleType"),
         is_lossy=text(dataset, "LossyImageCompression") == "01",
+        tilt_deg=optional_number(dataset, "GantryDetectorTilt"),
+        stack="/".join((text(dataset, "StackID"), text(dataset, "TemporalPositionIndex"))).strip("/"),
+        words=" ".join(text(dataset, keyword) for keyword in REGION_ELEMENTS),
     )
+
+
+def _rescale(dataset: Dataset, keyword: str, name: str) -> float | None:
+    value = number(dataset, keyword, name, "ING-RESCALE")
+    if value is not None and abs(value) > MAX_RESCALE:
+        raise UnreadableInput(name, named(keyword), f"at most {MAX_RESCALE:g}", value, "ING-RESCALE")
+    return value

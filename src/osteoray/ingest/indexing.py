@@ -12,7 +12,7 @@ from statistics import median
 
 from osteoray.errors.unreadable import Withheld
 from osteoray.ingest.ct_series import Series, choose, group
-from osteoray.ingest.tree import TreeFile
+from osteoray.ingest.tree_file import TreeFile
 
 PATIENT_COLUMNS = (
     "patient_id", "sex", "age", "height_cm", "weight_kg", "ct", "bone_labels", "proximal_femur", "target_side",
@@ -107,10 +107,10 @@ def ct_folder(
     name: str, files: list[TreeFile], rows: list[dict], min_coverage_mm: float, max_thickness_mm: float
 ) -> str:
     """Folder of the CT series to measure, empty if there is none; every series gets a row."""
-    found = group([file.ct for file in files if file.ct])
+    found = group([item for file in files for item in file.slices])
     if not found:
         return ""
-    of_path = {file.ct.path: file for file in files if file.ct}
+    of_path = {item.path: file for file in files for item in file.slices}
     try:
         chosen, left = choose(found, min_coverage_mm=min_coverage_mm, max_thickness_mm=max_thickness_mm)
         reasons = iter([facts["not_chosen"] for facts in left])
@@ -118,7 +118,7 @@ def ct_folder(
         chosen, reasons = None, iter([error.finding.detail] * len(found))
     folder = ""
     for series in found:
-        members = [of_path[item.path] for item in series.slices]
+        members = [of_path[path] for path in dict.fromkeys(item.path for item in series.slices)]
         here = common_folder(members)
         reason = next(reasons) if series is not chosen else "chosen: " + _described(series)
         if series is chosen:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
 
 from osteoray.errors.unreadable import Withheld
-from osteoray.ingest.ct_slices import CT_IMAGE, HEADER, OTHER_OBJECTS, CtSlice, parse_slice, sop_class
+from osteoray.ingest.ct_slices import OTHER_OBJECTS, ct_slices, sop_class
 from osteoray.ingest.dicom import has_preamble, open_dicom, optional_number, text
+from osteoray.ingest.header_cache import Stamp, add, begin, load
+from osteoray.ingest.tree_file import TreeFile
 from osteoray.ingest.xray import XRAY_IMAGES
 
 PATIENT = (
@@ -22,56 +24,45 @@ PATIENT = (
 CHUNK = 200
 
 
-@dataclass(frozen=True, eq=False)
-class TreeFile:
-    """One file of the tree.
-
-    Attributes:
-        path: relative to the tree.
-        kind: CT, DX, CR, another object's name, "unreadable" or "not DICOM".
-        patient: PatientID as stored.
-        elements: the other elements as text.
-        age_years: at the examination.
-        size_m: body height.
-        weight_kg: body weight.
-        series: SeriesInstanceUID.
-        series_number: within the study.
-        ct: header of a CT image.
-        problem: why it cannot be used.
-    """
-
-    path: str
-    kind: str
-    patient: str = ""
-    elements: dict[str, str] | None = None
-    age_years: float | None = None
-    size_m: float | None = None
-    weight_kg: float | None = None
-    series: str = ""
-    series_number: str = ""
-    ct: CtSlice | None = None
-    problem: str = ""
-
-
-def read_tree(tree: Path, workers: int) -> list[TreeFile]:
+def read_tree(tree: Path, workers: int, cache: Path | None = None) -> list[TreeFile]:
     """Headers of every file below a folder, in the order of their paths.
 
     Args:
         tree: the folder.
         workers: processes.
+        cache: file that keeps headers; files of the same path, size and time of change are not read again. None keeps
+            nothing.
     """
-    found = ((folder, name) for folder, _, names in os.walk(tree) for name in names if not name.startswith("."))
-    paths = sorted(f"{folder}/{name}" for folder, name in found)
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    if workers == 1 or len(chunks) == 1:
-        return [file for chunk in chunks for file in read_chunk(str(tree), chunk)]
+    found = (Path(folder, name) for folder, _, names in os.walk(tree) for name in names if not name.startswith("."))
+    stamps = [Stamp.of(tree, path) for path in sorted(found)]
+    known = load(cache, tree) if cache else {}
+    known = {stamp: known[stamp] for stamp in stamps if stamp in known}
+    unread = [stamp for stamp in stamps if stamp not in known]
+    if cache:
+        begin(cache, known.items())
+    with open(cache or os.devnull, "a", encoding="utf-8") as file:
+        for chunk, files in _read(tree, unread, workers):
+            read = list(zip(chunk, files, strict=True))
+            known.update(read)
+            if cache:
+                add(file, read)
+    return [known[stamp] for stamp in stamps]
+
+
+def _read(tree: Path, stamps: list[Stamp], workers: int) -> Iterator[tuple[list[Stamp], list[TreeFile]]]:
+    """Chunks of files with their headers, as they are read."""
+    chunks = [stamps[start : start + CHUNK] for start in range(0, len(stamps), CHUNK)]
+    paths = [[stamp.path for stamp in chunk] for chunk in chunks]
+    if workers == 1 or len(chunks) < 2:
+        yield from zip(chunks, (read_chunk(tree, part) for part in paths), strict=True)
+        return
     with ProcessPoolExecutor(workers) as pool:
-        return [file for files in pool.map(read_chunk, [str(tree)] * len(chunks), chunks) for file in files]
+        yield from zip(chunks, pool.map(read_chunk, [tree] * len(chunks), paths), strict=True)
 
 
-def read_chunk(tree: str, paths: list[str]) -> list[TreeFile]:
-    """Headers of some files of a tree."""
-    return [read_file(Path(path), os.path.relpath(path, tree)) for path in paths]
+def read_chunk(tree: Path, paths: list[str]) -> list[TreeFile]:
+    """Headers of some files of a tree, by their paths below it."""
+    return [read_file(tree / path, path) for path in paths]
 
 
 def read_file(path: Path, name: str) -> TreeFile:
@@ -79,9 +70,10 @@ def read_file(path: Path, name: str) -> TreeFile:
     try:
         if not has_preamble(path):
             return TreeFile(name, "not DICOM", problem="not DICOM")
-        dataset = open_dicom(path, name, "ING-DICOM", (*PATIENT, *HEADER))
+        dataset = open_dicom(path, name, "ING-DICOM")
         uid = sop_class(dataset, name, "ING-DICOM")
-        kind = "CT" if uid == CT_IMAGE else XRAY_IMAGES.get(uid) or OTHER_OBJECTS.get(uid, "other object")
+        slices = ct_slices(dataset, uid, path, name)
+        kind = "CT" if slices else XRAY_IMAGES.get(uid) or OTHER_OBJECTS.get(uid, "other object")
         return TreeFile(
             path=name,
             kind=kind,
@@ -92,7 +84,7 @@ def read_file(path: Path, name: str) -> TreeFile:
             weight_kg=optional_number(dataset, "PatientWeight"),
             series=text(dataset, "SeriesInstanceUID"),
             series_number=text(dataset, "SeriesNumber"),
-            ct=parse_slice(dataset, path, name) if kind == "CT" else None,
+            slices=tuple(slices),
         )
     except Withheld as error:
         return TreeFile(name, "unreadable", problem=error.finding.detail)

@@ -15,8 +15,10 @@ from osteoray.imaging.radiograph import Radiograph
 from osteoray.ingest.ct_pixels import padding_mask
 from osteoray.ingest.ct_slices import sop_class
 from osteoray.ingest.dicom import decode_pixels, has_preamble, label, one_line, open_dicom, optional_number, text
+from osteoray.ingest.xray_field import exposed_field
 from osteoray.ingest.xray_geometry import ASSUMED, XrayGeometry, read_geometry
 from osteoray.ingest.xray_intensity import ValueScale, log_attenuation, value_scale
+from osteoray.ingest.xray_picture import judge
 from osteoray.ingest.xray_side import Turn, read_laterality, read_turn, read_view
 
 XRAY_IMAGES = {
@@ -33,7 +35,7 @@ class XrayImage:
     Attributes:
         radiograph: log attenuation, patient left on the image right, head up.
         facts: geometry with its sources and acquisition; JSON values that identify nobody.
-        findings: warnings of this X-ray.
+        findings: warnings of this X-ray, and sides that are withheld.
     """
 
     radiograph: Radiograph
@@ -93,9 +95,10 @@ def read_xray(
         raise UnreadableInput(
             name, "PixelIntensityRelationship (0028,1040)", "LIN or LOG, FOR PROCESSING", acquisition_class, "ING-CLASS"
         )
-    attenuation = decode_attenuation(dataset, name, scale)
+    attenuation, exposed = decode_attenuation(dataset, name, scale)
     stored = read_geometry(dataset, name, attenuation.shape, default_sid_mm)
     array, geometry = turned(attenuation, stored, turn)
+    picture = judge(array, None if exposed is None else turned(exposed, stored, turn)[0], geometry.pitch_mm, name)
     geometry.sources.update(view=view, orientation=turn.source)
     facts = {
         "shape": list(array.shape),
@@ -106,13 +109,19 @@ def read_xray(
         "sources": geometry.sources,
         "acquisition_class": acquisition_class,
         "laterality": laterality,
+        **picture.facts,
         **acquisition_facts(dataset),
     }
-    return XrayImage(Radiograph(array, geometry.pitch_mm), facts, warnings_of(xray_id, facts, scale))
+    findings = [*warnings_of(xray_id, facts, scale), *picture.findings]
+    return XrayImage(Radiograph(picture.attenuation, geometry.pitch_mm), facts, findings)
 
 
-def decode_attenuation(dataset: Dataset, name: str, scale: ValueScale) -> np.ndarray:
-    """Log attenuation of the stored image: modality LUT, then the fixed scale, then padding.
+def decode_attenuation(dataset: Dataset, name: str, scale: ValueScale) -> tuple[np.ndarray, np.ndarray | None]:
+    """Log attenuation of the stored image: modality LUT, then the fixed scale, then padding and collimator.
+
+    Returns:
+        The image, in which padding and what the collimator shades are as if nothing had been in the beam, and the
+        exposed pixels; None if all are.
 
     Raises:
         UnreadableInput: the pixels are not one grey image, or their LUT is broken.
@@ -127,11 +136,15 @@ def decode_attenuation(dataset: Dataset, name: str, scale: ValueScale) -> np.nda
             name, "ModalityLUTSequence (0028,3000)", "a usable LUT", one_line(error), "ING-XRAY"
         ) from error
     attenuation = log_attenuation(values, scale)
+    field = exposed_field(dataset, attenuation.shape)
+    outside = np.zeros(attenuation.shape, bool) if field is None else ~field
     padding = padding_mask(dataset, stored)
-    if padding is not None and not padding.all():
-        # As if nothing had been in the beam there.
-        attenuation[padding] = attenuation[~padding].min()
-    return attenuation
+    if padding is not None:
+        outside |= padding
+    if outside.all() or not outside.any():
+        return attenuation, None
+    attenuation[outside] = attenuation[~outside].min()
+    return attenuation, ~outside
 
 
 def turned(array: np.ndarray, geometry: XrayGeometry, turn: Turn) -> tuple[np.ndarray, XrayGeometry]:

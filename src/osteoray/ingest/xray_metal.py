@@ -16,7 +16,7 @@ LEAST_CONTRAST = 0.4
 """Attenuation above the surroundings over the image's range, which adapts to display images; bone reaches this in a few
 square centimetres only."""
 SURE_CONTRAST = 0.6
-LEAST_EDGE = 0.33
+LEAST_EDGE = 0.28
 """Median step of the outline over `PIXEL_MM` either way, over the image's range; bones reach 0.23."""
 LEAST_RANGE = 1.0
 """Range in nepers below which an image counts as having this one: thick bodies are even."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 
 from osteoray.imaging.bones import Side
 
@@ -38,7 +38,7 @@ class Half:
     columns: int
     flipped: bool
 
-    def cut(self, image: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "r c"]:
+    def cut(self, image: Shaped[np.ndarray, "rows columns"]) -> Shaped[np.ndarray, "r c"]:
         """The half of an image on the X-ray's grid."""
         part = image[self.row : self.row + self.rows, self.column : self.column + self.columns]
         return np.ascontiguousarray(part[:, ::-1] if self.flipped else part)
@@ -89,9 +89,13 @@ def locate_half(shape: tuple[int, int], spacing_mm: tuple[float, float], midline
     )
 
 
-def is_inside(part: Float[np.ndarray, "r c"], border: tuple[int, int]) -> bool:
-    """Whether a map has content and none of it in a border of some rows and columns."""
+def is_inside(
+    part: Float[np.ndarray, "r c"], border: tuple[int, int], exposed: Bool[np.ndarray, "r c"] | None = None
+) -> bool:
+    """Whether a map has content and none of it in a border of some rows and columns, or outside what was exposed."""
     rows, columns = border
+    if exposed is not None and (part[~exposed] != 0).any():
+        return False
     content = part != 0
     inner = content[rows : content.shape[0] - rows, columns : content.shape[1] - columns]
     return bool(content.any()) and np.count_nonzero(inner) == np.count_nonzero(content)

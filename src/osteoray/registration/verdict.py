@@ -105,7 +105,7 @@ def quality(
         z=_above_chance(scene, name, placed, chance_ranges, rng),
         split_mm=_split_mm(bone, model.landmarks_mm, jacobian, residual, camera.pitch_mm[0]),
         edge=float(np.abs(bone.units / bone.ranges).max()),
-        field=_field(camera.at(bone.camera_from_world), model),
+        field=shown_share(camera.at(bone.camera_from_world), model),
         sd=np.sqrt(variance) * scale,
         joint_shift_mm=shift_mm,
         joint_depth_mm=depth_mm,
@@ -131,11 +131,27 @@ def _above_chance(
     return float((correlation[0] - correlation[1:].mean()) / max(correlation[1:].std(), 1e-9))
 
 
-def _field(camera: Camera, model: BoneModel) -> float:
-    """Fraction of the landmarks near the centre that project into the X-ray."""
+def shown_share(camera: Camera, model: BoneModel, exposed: tuple[int, int, int, int] | None = None) -> float:
+    """Fraction of the landmarks near the centre that project into the X-ray.
+
+    Args:
+        camera: where the bone is seen from.
+        model: the bone.
+        exposed: first row, end row, first column and end column of the collimated field; None for the whole image.
+    """
+    first_row, end_row, first_column, end_column = exposed or (0, camera.shape[0], 0, camera.shape[1])
     near = np.linalg.norm(model.landmarks_mm - model.centre_mm, axis=1) < FIELD_RADIUS_MM
     pixels = camera.project(model.landmarks_mm[near])
-    return float(((pixels >= -0.5) & (pixels <= np.array(camera.shape) - 0.5)).all(axis=1).mean())
+    first, end = np.array([first_row, first_column]), np.array([end_row, end_column])
+    return float(((pixels >= first - 0.5) & (pixels <= end - 0.5)).all(axis=1).mean())
+
+
+def field_findings(share: float, limits: Limits, xray_id: str, side: str | None) -> list[Finding]:
+    """REG-FIELD if too little of a bone is shown."""
+    if share >= limits.least_field:
+        return []
+    detail = f"{100 * share:.0f} % of the bone in the X-ray, limit {100 * limits.least_field:.0f} %"
+    return [Finding("REG-FIELD", detail, xray_id, side)]
 
 
 def _split_mm(
@@ -175,14 +191,13 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
          f"strips of rows differ by {quality.split_mm:.1f} mm, limit {limits.most_split_mm:g} mm"),
         ("REG-BOX", quality.edge > EDGE,
          f"pose {quality.edge:.2f} half widths from the start, limit {EDGE:g}"),
-        ("REG-FIELD", quality.field < limits.least_field,
-         f"{100 * quality.field:.0f} % of the bone in the X-ray, limit {100 * limits.least_field:.0f} %"),
         ("REG-JOINT", quality.joint_shift_mm > limits.most_joint_shift_mm
          or abs(quality.joint_depth_mm) > limits.most_joint_depth_mm,
          f"head {quality.joint_shift_mm:.1f} mm off across and {quality.joint_depth_mm:+.1f} mm along the beam, "
          f"limits {limits.most_joint_shift_mm:g} and {limits.most_joint_depth_mm:g} mm"),
     ]  # fmt: skip
-    return [Finding(code, detail, xray_id, side) for code, failed, detail in tests if failed]
+    found = [Finding(code, detail, xray_id, side) for code, failed, detail in tests if failed]
+    return found + field_findings(quality.field, limits, xray_id, side)
 
 
 def pose_findings(pose: FemurPose, limits: Limits, xray_id: str, side: str) -> list[Finding]:

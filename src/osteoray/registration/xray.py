@@ -14,7 +14,7 @@ from osteoray.imaging.radiograph import Radiograph
 from osteoray.registration.articulated import PELVIS, Placed, place_femur, place_pelvis, scene, sweep
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel
 from osteoray.registration.search import Effort
-from osteoray.registration.verdict import Limits, Quality, findings, quality
+from osteoray.registration.verdict import Limits, Quality, field_findings, findings, quality, shown_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,7 @@ def register_xray(
     plan: Plan,
     limits: Limits,
     rng: np.random.Generator,
+    exposed: tuple[int, int, int, int] | None = None,
 ) -> Registration:
     """Find pelvis and femurs in an X-ray.
 
@@ -107,6 +108,7 @@ def register_xray(
         plan: how to search.
         limits: when to trust.
         rng: seeds everything random.
+        exposed: first row, end row, first column and end column of the collimated field; None for the whole image.
     """
     view = scene(radiograph, camera, models, plan.pixel_mm)
     pelvis = place_pelvis(view, camera.camera_from_world, plan.pelvis_ranges, plan.pelvis_effort, rng)
@@ -115,13 +117,19 @@ def register_xray(
     against = findings(scores[PELVIS], limits, xray_id, None)
     if against:
         return Registration({}, scores, against)
-    for name in FEMUR_NAME.values():
-        if name in models:
-            placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
-    placed = sweep(view, placed)
+    sides = {}
     for side, name in FEMUR_NAME.items():
         if name in models:
-            scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng)
-            against += findings(scores[name], limits, xray_id, side.value)
+            share = shown_share(camera.at(pelvis.camera_from_world), models[name], exposed)
+            hidden = field_findings(share, limits, xray_id, side.value)
+            against += hidden
+            if hidden:
+                continue
+            sides[side] = name
+            placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
+    placed = sweep(view, placed)
+    for side, name in sides.items():
+        scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng)
+        against += findings(scores[name], limits, xray_id, side.value)
     lost = {FEMUR_NAME[Side(f.side)] for f in against if f.side and f.verdict is Verdict.WITHHELD}
     return Registration({name: bone for name, bone in placed.items() if name not in lost}, scores, against)

@@ -150,7 +150,7 @@ def draw_anatomy(
 
 def _draw_bmd(sex: str, age_years: float, weight_kg: float, rng: np.random.Generator) -> float:
     """Areal density in g/cm²: loss after 45, men higher, 2 to 3 mg/cm² per kg, and a person's own share."""
-    expected = 0.80 + (0.08 if sex == "M" else 0.0) - (0.0048 if sex == "F" else 0.0025) * max(age_years - 45.0, 0)
+    expected = 0.82 + (0.08 if sex == "M" else 0.0) - (0.0048 if sex == "F" else 0.0025) * max(age_years - 45.0, 0)
     expected += 0.0025 * (weight_kg - (57.0 if sex == "F" else 68.0))
     return float(np.clip(expected + rng.normal(0.0, 0.115), 0.38, 1.25))
 

@@ -133,10 +133,15 @@ def needed_field(view: XrayView, femurs: dict[Side, FemurTruth]) -> tuple[float,
     points = []
     for side, femur in femurs.items():
         below_mm = femur.lesser_trochanter_mm - BELOW_TROCHANTER_MM * femur.shaft_axis
-        # The greater trochanter reaches about as far from the neck's waist as the head does.
-        lateral_mm = femur.neck_centre_mm - 2.0 * femur.head_radius_mm * femur.neck_axis
+        # The greater trochanter reaches sideways of the shaft axis by a little more than the radius of the head.
+        sideways = femur.neck_axis - (femur.neck_axis @ femur.shaft_axis) * femur.shaft_axis
+        foot_mm = femur.head_centre_mm - femur.neck_length_mm * femur.neck_axis
+        sideways = femur.head_radius_mm * sideways / np.linalg.norm(sideways)
+        lateral_mm = foot_mm - 1.15 * sideways
         head_mm = femur.head_centre_mm + femur.head_radius_mm * np.array([[0, 0, 1.0], [1, 0, 0], [-1, 0, 0]])
-        points.append(view.femur(side).project(np.concatenate([head_mm, [below_mm, lateral_mm]])))
+        points.append(
+            view.femur(side).project(np.concatenate([head_mm, [below_mm, below_mm - 1.5 * sideways, lateral_mm]]))
+        )
     rows, columns = np.concatenate(points).T
     return float(rows.min()), float(rows.max()), float(columns.min()), float(columns.max())
 

@@ -28,8 +28,8 @@ class Expectation:
 
 
 EXPECTED: dict[Defect, Expectation] = {
-    "implant_ct": Expectation("total hip replacement on the left at the time of the CT", ("SEG-METAL",)),
-    "implant_xray": Expectation("the left hip was replaced between CT and X-rays", (), "no stage looks for metal"),
+    "implant_ct": Expectation("total hip replacement on the left at the time of the CT", ("SEG-METAL", "ING-METAL")),
+    "implant_xray": Expectation("the left hip was replaced between CT and X-rays", ("ING-METAL",)),
     "contrast": Expectation("iodine in vessels and bladder, and its tag", ("ING-CONTRAST",)),
     "motion": Expectation("the patient moved by some mm in the middle of the CT", ("ING-MOTION",)),
     "very_large": Expectation("body mass index 48: wider than the field of view", ("ING-TRUNCATED",)),
@@ -54,15 +54,15 @@ EXPECTED: dict[Defect, Expectation] = {
     "compressed": Expectation("slices in four lossless compressions"),
     "xray_unreadable": Expectation("the X-ray's file was cut off", ("ING-XRAY",)),
     "xray_one_hip": Expectation("the X-ray says that it shows one hip", ("ING-ONEHIP",)),
-    "xray_flipped": Expectation("the picture is mirrored, the tags are not", (), "no stage reads the lead marker"),
+    "xray_flipped": Expectation("the picture is mirrored, the tags are not", ("ING-SIDE",)),
     "xray_wrong_laterality": Expectation("two laterality tags contradict each other", ("ING-SIDE",)),
-    "xray_wrong_photometric": Expectation("the picture is inverted, the tags are not", (), "not decided yet"),
+    "xray_wrong_photometric": Expectation("the picture is inverted, the tags are not", ("ING-POLARITY",)),
     "xray_no_geometry": Expectation("no distances are recorded", ("ING-GEOMETRY",)),
     "xray_no_pitch": Expectation("no pixel size is recorded", ("ING-XRAY",)),
     "xray_flexed": Expectation("both femurs are flexed by 30°", ("POSE-FLEXION",)),
     "xray_rotated": Expectation("both femurs are rotated outwards by 35°", ("POSE-ROTATION",)),
-    "xray_abducted": Expectation("both femurs are abducted by 30°", ("POSE-ABDUCTION",)),
-    "xray_cropped": Expectation("the beam is collimated above the lesser trochanter", ("LAT-FIELD",)),
+    "xray_abducted": Expectation("both femurs are abducted by 24°", ("POSE-ABDUCTION",)),
+    "xray_cropped": Expectation("the beam is collimated above the lesser trochanter", ("REG-FIELD",)),
     "xray_motion": Expectation("the patient moved by some mm during the exposure", (), "no stage looks for it"),
 }
 

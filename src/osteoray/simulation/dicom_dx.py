@@ -9,6 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    UID,
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
@@ -86,7 +87,7 @@ def write_xray(
     spoil_file(path, defects)
 
 
-def sop_class(form: PixelFormat) -> str:
+def sop_class(form: PixelFormat) -> UID:
     """Kind of image."""
     if form.modality == "CR":
         return ComputedRadiographyImageStorage

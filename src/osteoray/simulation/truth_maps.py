@@ -6,12 +6,8 @@ compress well.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
-
-from osteoray.store.arrays import read_arrays
 
 QUANTUM_G_CM2 = 2e-4
 SHADOW_G_CM2 = 0.05
@@ -39,8 +35,7 @@ def compact_maps(maps_g_cm2: dict[str, Float[np.ndarray, "rows columns"]]) -> di
     return compact
 
 
-def read_maps(path: str | Path) -> dict[str, Float32[np.ndarray, "rows columns"]]:
-    """Maps in g/cm² of a truth's `{x}.npz`, whole or compact."""
-    arrays = read_arrays(path)
-    quantum_g_cm2 = np.float32(arrays.pop("quantum_g_cm2", 1.0))
-    return {name: array * quantum_g_cm2 for name, array in arrays.items()}
+def whole_maps(arrays: dict[str, Shaped[np.ndarray, "..."]]) -> dict[str, Float32[np.ndarray, "rows columns"]]:
+    """Maps in g/cm² from the arrays of a truth's `{x}.npz`, whole or compact."""
+    quantum_g_cm2 = np.float32(arrays.get("quantum_g_cm2", 1.0))
+    return {name: array * quantum_g_cm2 for name, array in arrays.items() if name != "quantum_g_cm2"}

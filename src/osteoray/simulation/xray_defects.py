@@ -22,7 +22,7 @@ from osteoray.simulation.xray_view import XrayView
 WRONG_POSE_DEG: dict[Defect, tuple[str, float]] = {
     "xray_flexed": ("flexion", 30.0),
     "xray_rotated": ("rotation", -35.0),
-    "xray_abducted": ("abduction", 30.0),
+    "xray_abducted": ("abduction", 24.0),
 }
 """Angle of both femurs, relative to the pose of the CT; rotation is internal."""
 MOTION_MM = 4.0

@@ -72,7 +72,7 @@ def _write(path: str | Path, array: np.ndarray, grid: VoxelGrid, scaling: tuple[
     image.header.set_xyzt_units("mm")
     if scaling is not None:
         image.header.set_slope_inter(*scaling)
-    parts = [memoryview(_header_bytes(image)), memoryview(array.reshape(-1).view(np.uint8))]
+    parts = [memoryview(_header_bytes(image)), array.reshape(-1).view(np.uint8).data]
     with writing(path) as temporary, open(temporary, "wb") as file:
         if str(path).endswith(".gz"):
             write_gzip(file, parts, WORKERS)
