@@ -61,7 +61,9 @@ EXPECTED: dict[Defect, Expectation] = {
     "xray_no_pitch": Expectation("no pixel size is recorded", ("ING-XRAY",)),
     "xray_flexed": Expectation("both femurs are flexed by 30°", ("POSE-FLEXION",)),
     "xray_rotated": Expectation("both femurs are rotated outwards by 35°", ("POSE-ROTATION",)),
-    "xray_abducted": Expectation("both femurs are abducted by 24°", ("POSE-ABDUCTION",)),
+    "xray_abducted": Expectation(
+        "both femurs are abducted by 24° and may leave the detector", ("POSE-ABDUCTION", "LAT-FIELD")
+    ),
     "xray_cropped": Expectation("the beam is collimated above the lesser trochanter", ("REG-FIELD",)),
     "xray_motion": Expectation("the patient moved by some mm during the exposure", (), "no stage looks for it"),
 }
