@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from osteoray.config.ingest import IngestConfig
-from osteoray.ingest.indexing import PATIENT_COLUMNS, SERIES_COLUMNS, XRAY_COLUMNS, Index, index_tree
+from osteoray.ingest.indexing import PATIENT_COLUMNS, SERIES_COLUMNS, XRAY_COLUMNS, Index, index_tree, patient_names
+from osteoray.ingest.pseudonyms import pseudonyms, read_key
 from osteoray.ingest.tree import read_tree
 from osteoray.ingest.tree_file import TreeFile
 from osteoray.store.tables import write_table
@@ -53,12 +54,30 @@ def main() -> None:
         help="folder for the three tables and the headers read; keep it with the raw data",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument(
+        "--names",
+        choices=("pseudonyms", "stored"),
+        default="pseudonyms",
+        help="what patients are called: pseudonyms, kept apart in identities.tsv, or the identifiers of the files",
+    )
+    parser.add_argument("--key", type=Path, help="key of the pseudonyms, made at first use (OUTPUT/identities.key)")
     args = parser.parse_args()
     if not args.tree.is_dir():
         parser.error(f"tree: expected an existing folder, got {args.tree}")
     config, start = IngestConfig(), time.perf_counter()
     files = read_tree(args.tree, args.workers, args.output / "headers.jsonl")
-    index = index_tree(files, min_coverage_mm=config.min_coverage_mm, max_thickness_mm=config.max_thickness_mm)
+    identities: dict[str, str] = {}
+
+    def name_patients(stored: list[str]) -> dict[str, str]:
+        if args.names == "pseudonyms":
+            identities.update(pseudonyms(stored, read_key(args.key or args.output / "identities.key")))
+        return identities or patient_names(stored)
+
+    limits = {"min_coverage_mm": config.min_coverage_mm, "max_thickness_mm": config.max_thickness_mm}
+    index = index_tree(files, **limits, name_patients=name_patients)
+    if identities:
+        rows = [{"patient_id": name, "PatientID": stored} for stored, name in identities.items()]
+        write_table(args.output / "identities.tsv", rows, ("patient_id", "PatientID"))
     for name, rows, columns in (
         ("patients", index.patients, PATIENT_COLUMNS),
         ("xrays", index.xrays, XRAY_COLUMNS),

@@ -70,12 +70,13 @@ def main() -> None:
     with recording("ingest", args.patient, args.output) as manifest:
         manifest.facts["xrays"] = {}
         if source["ct"] == MISSING:
-            raise UnreadableInput("patients.tsv", "ct", "an existing folder", args.ct or "nothing", "TAB-PATH")
+            got = "none there" if args.ct else "nothing"
+            raise UnreadableInput("patients.tsv", "ct", "an existing folder", got, "TAB-PATH")
         ingest_ct(manifest, args.raw / args.ct, config)
         for row in json.loads(args.xrays):
             try:
                 if source["xrays"][row["xray_id"]] == MISSING:
-                    raise UnreadableInput("xrays.tsv", "path", "an existing file", row["path"], "TAB-PATH")
+                    raise UnreadableInput("xrays.tsv", "path", "an existing file", "none there", "TAB-PATH")
                 ingest_xray(manifest, row, args.raw / row["path"], config)
             except Withheld as error:
                 manifest.findings.append(replace(error.finding, xray_id=row["xray_id"]))

@@ -44,7 +44,7 @@ def find_bones(ct_hu: Volume, args: argparse.Namespace, config: SegmentationConf
     """Bones by the labels that were provided, or by the network."""
     if args.bone_labels:
         manifest.facts["method"] = "provided"
-        return provided_bones(read_volume(args.bone_labels), ct_hu.grid)
+        return provided_bones(read_volume(args.bone_labels, name="bone_labels"), ct_hu.grid)
     model = read_manifest(args.model) if args.model else None
     if model is None or model.is_withheld:
         raise Withheld("SEG-MODEL", "no trained network, and no bone_labels for this patient")
@@ -85,7 +85,7 @@ def segment(ingest: Manifest, args: argparse.Namespace, config: SegmentationConf
     manifest.findings.extend(quality.missing_bones(manifest.facts["volumes_cm3"]))
     femurs, region = measure_sides(ct_hu, bones, manifest, config)
     if args.proximal_femur:
-        given = provided_region(read_volume(args.proximal_femur), ct_hu.grid, bones)
+        given = provided_region(read_volume(args.proximal_femur, name="proximal_femur"), ct_hu.grid, bones)
         usable = [PROXIMAL_FEMUR[Side(side)] for side in femurs]
         region = np.where(np.isin(given, usable), given, np.uint8(0))
     out = manifest.path.parent

@@ -24,7 +24,7 @@ from osteoray.store.nifti import read_volume
 def labelled_slices(ingest: Manifest, labels: Path, config: SegmentationConfig) -> LabelledSlices:
     """What the network sees of a patient, and what it should say."""
     ct_hu = read_volume(ingest.file("ct"))
-    bones = Volume(provided_bones(read_volume(labels), ct_hu.grid), ct_hu.grid)
+    bones = Volume(provided_bones(read_volume(labels, name="bone_labels"), ct_hu.grid), ct_hu.grid)
     window_hu = (config.window_low_hu, config.window_high_hu)
     slices = network_input(central_box(ct_hu), config.inplane_mm, config.slice_mm, window_hu)
     return LabelledSlices(slices.array, network_target(bones, slices))

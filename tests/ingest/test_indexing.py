@@ -16,7 +16,7 @@ from osteoray.ingest.tree_file import TreeFile
 
 
 def index(tree: Path) -> Index:
-    return index_tree(read_tree(tree, 1), min_coverage_mm=20.0, max_thickness_mm=3.0)
+    return index_tree(read_tree(tree, 1), min_coverage_mm=20.0, max_thickness_mm=3.0, name_patients=patient_names)
 
 
 @pytest.fixture
@@ -107,4 +107,4 @@ def test_a_changed_file_and_another_version_are_read_again(tree: Path, tmp_path:
 
 
 def index_of(files: list[TreeFile]) -> Index:
-    return index_tree(files, min_coverage_mm=20.0, max_thickness_mm=3.0)
+    return index_tree(files, min_coverage_mm=20.0, max_thickness_mm=3.0, name_patients=patient_names)

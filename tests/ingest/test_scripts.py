@@ -85,4 +85,19 @@ def test_one_missing_x_ray_leaves_the_patient(raw: Path) -> None:
 def test_a_missing_ct_withholds_the_patient_in_one_line(raw: Path) -> None:
     path, told = ingest(raw, "nowhere")
     assert read_manifest(path).is_withheld
-    assert told.strip() == "P1: ingest: TAB-PATH: patients.tsv: ct: expected an existing folder, got nowhere"
+    assert told.strip() == "P1: ingest: TAB-PATH: patients.tsv: ct: expected an existing folder, got none there"
+
+
+def test_an_index_calls_patients_by_pseudonyms_and_keeps_who_they_are_apart(raw: Path) -> None:
+    output = raw.parent / "index"
+    run("index_dicom.py", raw, "--output", output, "--workers", 1)
+    rows = [line.split("\t") for line in (output / "identities.tsv").read_text().splitlines()]
+    assert rows[0] == ["patient_id", "PatientID"]
+    tables = {name: (output / f"{name}.tsv").read_text() for name in ("patients", "xrays", "series")}
+    for name, stored in rows[1:]:
+        assert name.startswith("P") and name in tables["patients"]
+        assert all(f"{stored}\t" not in table for table in tables.values() if stored)
+    again = run("index_dicom.py", raw, "--output", output, "--workers", 1)
+    assert [line.split("\t") for line in (output / "identities.tsv").read_text().splitlines()] == rows, again
+    run("index_dicom.py", raw, "--output", output, "--workers", 1, "--names", "stored")
+    assert rows[1][1] in (output / "patients.tsv").read_text()

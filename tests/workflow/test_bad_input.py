@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from tests.workflow.identifiers import leaks, plant
+from tests.workflow.identifiers import MARK, leaks, plant
 from tests.workflow.miniature import CONFIG, Repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
@@ -61,16 +61,25 @@ def outcome(hospital):
     repository, raw = hospital
     for number, path in enumerate(sorted(raw.rglob("*.dcm"))):
         plant(path, number)
-    (raw / "EMPTY" / "CT").mkdir(parents=True)
+    (raw / f"{MARK}EMPTY" / "CT").mkdir(parents=True)
+    torn = raw / "TORN" / f"{MARK}^ANNA"
+    shutil.copytree(raw / "V002" / "CT", torn)
+    some = sorted(torn.iterdir())[0]
+    (torn / f"{MARK}.dcm").write_bytes(some.read_bytes()[:2000])
     without_phantom(raw / "V003" / "CT", raw / "BARE" / "CT", repository.folder / TRUTH)
     broken = (raw / "V001" / "XR" / "X1.dcm").read_bytes()
-    (raw / "V001" / "XR" / "broken.dcm").write_bytes(broken[: len(broken) // 3])
+    (raw / "V001" / "XR" / f"{MARK}.dcm").write_bytes(broken[: len(broken) // 3])
     common = ("F", 70, 155, 55)
     patients = [(p, *common, f"{p}/CT", f"{p}/bone_labels.nii.gz") for p in GOOD]
-    patients += [("EMPTY", *common, "EMPTY/CT", ""), ("BARE", *common, "BARE/CT", "")]
-    patients += [("GONE", *common, "GONE/CT", ""), ("TWICE", *common, "V001/CT", ""), ("TWICE", *common, "V002/CT", "")]
+    patients += [("EMPTY", *common, f"{MARK}EMPTY/CT", ""), ("BARE", *common, "BARE/CT", "")]
+    patients += [
+        ("GONE", *common, f"{MARK}GONE/CT", f"{MARK}.nii.gz"),
+        ("TWICE", *common, "V001/CT", ""),
+        ("TWICE", *common, "V002/CT", ""),
+    ]
+    patients += [("TORN", *common, f"TORN/{MARK}^ANNA", "")]
     xrays = [(p, "X1", "supine", f"{p}/XR/X1.dcm") for p in GOOD]
-    xrays += [("V001", "X2", "rest", "V001/XR/broken.dcm"), ("V002", "X2", "sitting", "V002/XR/X1.dcm")]
+    xrays += [("V001", "X2", "rest", f"V001/XR/{MARK}.dcm"), ("V002", "X2", "sitting", "V002/XR/X1.dcm")]
     xrays += [(p, "X1", "supine", "V001/XR/X1.dcm") for p in ("EMPTY", "BARE", "GONE")]
     config = {k: v for k, v in CONFIG.items() if k not in ("cohort", "folds")}
     config |= {"results": "hospital", "cohort": write_tables(raw, patients, xrays)}
@@ -93,6 +102,7 @@ def test_the_rest_of_the_cohort_completes(outcome):
     ("patient", "xray", "stage", "code"),
     [
         ("EMPTY", "", "ingest", "ING-EMPTY"),
+        ("TORN", "", "ingest", "ING-DICOM"),
         ("BARE", "", "calibration", "CAL-PHANTOM"),
         ("GONE", "", "ingest", "TAB-PATH"),
         ("TWICE", "", "cohort", "TAB-DUPLICATE"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import warnings
@@ -29,12 +30,31 @@ MAX_INFLATED_BYTES = 2**29
 _PLAIN_TEXT = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM", "UI"}
 """Types of short texts, several separated by backslashes."""
 _UID = re.compile(r"\d+(?:\.\d+){4,}")
+_PLAIN_NAME = re.compile(
+    r"(CT|CR|DX|XR|MR|DICOM|DICOMDIR|IM|IMG|IMAGE|I|FILE|SLICE|S|SE|SER|SERIES|ST|STUDY|PA|PAT|P|V|X|Z|A)?"
+    r"[-_ ]?\d{0,6}(\.(dcm|ima|img))?",
+    re.IGNORECASE,
+)
+"""What devices call files and folders. People's names and record numbers do not look like it."""
 
 
 def spoken_name(path: Path, folder: Path) -> str:
-    """Name of a file below its folder for messages; a UID in it keeps its last eight characters only."""
-    name = str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
-    return _UID.sub(lambda match: "…" + match.group()[-8:], name)
+    """Name of a file below its folder for messages, without what could identify a person.
+
+    Names that devices give stay; a UID keeps its last eight characters, any other part becomes eight characters of its
+    SHA-256, by which the file can be found again.
+    """
+    parts = path.relative_to(folder).parts if path.is_relative_to(folder) else (path.name,)
+    return "/".join(_spoken(part) for part in parts)
+
+
+def _spoken(part: str) -> str:
+    if _PLAIN_NAME.fullmatch(part):
+        return part
+    shortened = _UID.sub(lambda match: "…" + match.group()[-8:], part)
+    if shortened != part and not re.search(r"[^\W\d_]{3}", Path(shortened).stem):
+        return shortened
+    return "~" + hashlib.sha256(part.encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def has_preamble(path: Path) -> bool:

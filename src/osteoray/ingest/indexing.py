@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -40,20 +41,27 @@ class Index:
     series: list[dict]
 
 
-def index_tree(files: list[TreeFile], *, min_coverage_mm: float, max_thickness_mm: float) -> Index:
+def index_tree(
+    files: list[TreeFile],
+    *,
+    min_coverage_mm: float,
+    max_thickness_mm: float,
+    name_patients: Callable[[list[str]], dict[str, str]],
+) -> Index:
     """Build the tables; patients in the order of their first study, then by name.
 
     Args:
         files: of the tree.
         min_coverage_mm: shortest CT series considered.
         max_thickness_mm: thickest CT slices preferred.
+        name_patients: from PatientIDs as stored to the names in the tables, such as `patient_names` or pseudonyms.
     """
     by_patient = defaultdict(list)
     for file in files:
         if file.kind not in ("not DICOM", "unreadable"):
             by_patient[file.patient].append(file)
     index = Index([], [], _unusable_rows(files))
-    names = patient_names(list(by_patient))
+    names = name_patients(sorted(by_patient))
     patients_of_folder = defaultdict(set)
     for file in files:
         if file.kind == "CT":

@@ -89,12 +89,13 @@ def _header_bytes(image: nib.Nifti1Image) -> bytes:
     return header.structarr.tobytes() + bytes(4)
 
 
-def read_volume(path: str | Path, dtype: type | None = None) -> Volume:
+def read_volume(path: str | Path, dtype: type | None = None, name: str | None = None) -> Volume:
     """Read a volume.
 
     Args:
         path: a three-dimensional NIfTI file.
         dtype: type to convert to; None keeps integers on disk as they are and scaled values as float32.
+        name: how messages call the file, where its path may identify a person.
 
     Raises:
         UnreadableInput: missing, not NIfTI, or not three-dimensional.
@@ -104,10 +105,10 @@ def read_volume(path: str | Path, dtype: type | None = None) -> Volume:
         proxy: Any = image.dataobj
         array = np.asarray(proxy.get_unscaled())
     except (OSError, EOFError, zlib.error, *_NOT_NIFTI) as error:
-        reason = str(error).splitlines()[0]
-        raise UnreadableInput(path, "file", "a NIfTI volume", reason, "TAB-PATH") from error
+        reason = str(error).splitlines()[0] if name is None else type(error).__name__
+        raise UnreadableInput(name or path, "file", "a NIfTI volume", reason, "TAB-PATH") from error
     if array.ndim != 3:
-        raise UnreadableInput(path, "dimensions", "three", array.shape, "TAB-VALUE")
+        raise UnreadableInput(name or path, "dimensions", "three", array.shape, "TAB-VALUE")
     if (proxy.slope, proxy.inter) != (1.0, 0.0):
         array = array * np.float32(proxy.slope) + np.float32(proxy.inter)
     array = np.ascontiguousarray(array.transpose(2, 1, 0))
