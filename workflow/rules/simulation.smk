@@ -6,6 +6,8 @@ if VIRTUAL:
     rule simulate_patient:
         message:
             "Simulate CT and X-rays of {wildcards.patient}"
+        input:
+            phantom=RESOURCES / "phantoms" / f"{CONFIG.cohort.virtual.ct.phantom}.yaml",
         output:
             manifest=f"{VIRTUAL}/truth/{{patient}}/manifest.json",
         log:
@@ -27,6 +29,8 @@ if VIRTUAL:
     rule write_cohort_tables:
         message:
             "Write the tables of the virtual cohort as a hospital would"
+        input:
+            manifests=expand(rules.simulate_patient.output.manifest, patient=VIRTUAL_PATIENT),
         output:
             patients=f"{RAW}/patients.tsv",
             xrays=f"{RAW}/xrays.tsv",
@@ -44,4 +48,4 @@ if VIRTUAL:
             "../../envs/imaging.yaml"
         shell:
             'python "$SCRIPTS/write_cohort_tables.py" --config {params.config:q}'
-            " --patients {output.patients:q} --xrays {output.xrays:q} > {log:q} 2>&1"
+            " --manifests {input.manifests:q} --patients {output.patients:q} --xrays {output.xrays:q} > {log:q} 2>&1"
