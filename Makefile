@@ -25,6 +25,9 @@ lint: .venv/dev.lock
 
 benchmark: .venv/dev.lock
 	$(BIN)/python benchmarks/registration.py
+	$(BIN)/python benchmarks/simulation.py
+	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/ingest.py
 
 # Generated files: tests fail when they drift.
 envs: .venv/dev.lock
