@@ -18,7 +18,7 @@ from osteoray.clinic.index_page import index_page
 from osteoray.clinic.machine_report import machine_report
 from osteoray.clinic.patient_pdf import patient_pdf
 from osteoray.clinic.pictures import MapOverlay, Picture
-from osteoray.clinic.record import Estimate, Model, Patient, TScore
+from osteoray.clinic.record import Estimate, Model, Patient, Qct, TScore
 from osteoray.clinic.spreadsheet import spreadsheet
 from osteoray.config.clinic import ClinicConfig
 from osteoray.densitometry.reference import OSTEOPOROSIS_T, ReferenceBmd
@@ -43,7 +43,7 @@ def main() -> None:
     findings, qct = by_patient(exclusions), defaultdict(dict)
     for row in read_table(args.qct):
         if row["abmd_g_cm2"] and row["verdict"] != "withheld":
-            qct[row["patient_id"]][row["side"]] = float(row["abmd_g_cm2"])
+            qct[row["patient_id"]][row["side"]] = Qct(float(row["abmd_g_cm2"]), row["calibration_level"])
     patients = [
         assemble_patient(p, person, bmd[p], qct[p], findings[p], lambda dxa: t_score(reference, dxa))
         for p, person in people.items()
@@ -53,7 +53,7 @@ def main() -> None:
     manifests = {m.patient_id: m for m in map(read_manifest, args.halves)}
     ingests = {m.patient_id: m for m in map(read_manifest, args.ingest)}
     for patient in patients:
-        cohort = [(float(people[p]["age_years"]), v) for p in qct for v in qct[p].values() if p != patient.patient_id]
+        cohort = cohort_of(people, qct, patient.patient_id)
         p = patient.patient_id
         pictures = list(read_pictures(patient, ingests[p], manifests[p], maps))
         pdf = patient_pdf(patient, pictures, cohort, lines, model, config.site, config.map_maximum_g_cm2)
@@ -62,6 +62,12 @@ def main() -> None:
     remove_withdrawn(args.output.parent, set(people))
     write_bytes(args.output.parent / "cohort.xlsx", spreadsheet(patients, exclusions, model))
     write_bytes(args.output, index_page(patients, model, config.site).encode("utf-8"))
+
+
+def cohort_of(people: dict, qct: dict[str, dict[str, Qct]], patient_id: str) -> list[tuple[float, float]]:
+    """Age and QCT aBMD of every hip of the other patients; a density without any calibration is no comparison."""
+    others = [(person, hip) for person, hips in qct.items() for hip in hips.values() if person != patient_id]
+    return [(float(people[p]["age_years"]), hip.value_g_cm2) for p, hip in others if hip.level != "none"]
 
 
 def remove_withdrawn(clinic: Path, people: set[str]) -> None:

@@ -35,12 +35,14 @@ def read_phantom(path: Path) -> Phantom:
 def picture_of(volume: Volume, outcome: Outcome, core_fraction: float) -> Figure:
     """The picture of a calibration, by a phantom or without one."""
     codes = tuple(finding.code for finding in outcome.findings)
+    protocol = str(Protocol(**outcome.facts["protocol"]))
     if not outcome.calibration:
-        return fallback_picture(outcome.facts, codes)
+        return fallback_picture(outcome.facts, codes, protocol)
     paths, levels, used = outcome.calibration.paths, outcome.calibration.levels, outcome.calibration.is_used
     slice_hu = np.where(levels.used_slices, levels.slice_hu[used], np.nan)
     centres_mm = paths.centres_mm[used]
-    return phantom_picture(volume, centres_mm, slice_hu, paths.radius_mm, core_fraction, outcome.facts, codes)
+    drawn = (volume, centres_mm, slice_hu, paths.radius_mm, core_fraction)
+    return phantom_picture(*drawn, outcome.facts, codes, protocol)
 
 
 def calibrate_patient(

@@ -9,7 +9,16 @@ from collections import Counter
 from pathlib import Path
 
 from osteoray.config.ingest import IngestConfig
-from osteoray.ingest.indexing import PATIENT_COLUMNS, SERIES_COLUMNS, XRAY_COLUMNS, Index, index_tree, patient_names
+from osteoray.ingest.indexing import (
+    NO_PATIENT_ID,
+    PATIENT_COLUMNS,
+    SERIES_COLUMNS,
+    XRAY_COLUMNS,
+    Index,
+    index_tree,
+    patient_names,
+)
+from osteoray.ingest.private_files import owner_only
 from osteoray.ingest.pseudonyms import pseudonyms, read_key
 from osteoray.ingest.tree import read_tree
 from osteoray.ingest.tree_file import TreeFile
@@ -28,10 +37,12 @@ def summary(files: list[TreeFile], index: Index, seconds: float, output: Path) -
         if not all((row["sex"], row["age"], row["height_cm"], row["weight_kg"]))
     ]
     poses = ", ".join(f"{count} {pose}" for pose, count in Counter(row["pose"] for row in index.xrays).most_common())
+    nameless = sum(row["exclude"].startswith(NO_PATIENT_ID) for row in index.patients)
     left_out = sum(row["taken"] == "no" for row in index.series)
     lines = [
         f"{len(files)} files in {seconds:.1f} s: {kinds or 'none'}",
         f"{len(index.patients)} patients, {len(index.xrays)} X-rays ({poses or 'none'})",
+        f"studies without PatientID, each a patient of its own and excluded: {nameless}",
         f"without CT: {_listed(without_ct)}",
         f"without X-ray: {_listed(without_xray)}",
         f"sex, age, height or weight to fill in: {_listed(incomplete)}",
@@ -77,7 +88,8 @@ def main() -> None:
     index = index_tree(files, **limits, name_patients=name_patients)
     if identities:
         rows = [{"patient_id": name, "PatientID": stored} for stored, name in identities.items()]
-        write_table(args.output / "identities.tsv", rows, ("patient_id", "PatientID"))
+        with owner_only():
+            write_table(args.output / "identities.tsv", rows, ("patient_id", "PatientID"))
     for name, rows, columns in (
         ("patients", index.patients, PATIENT_COLUMNS),
         ("xrays", index.xrays, XRAY_COLUMNS),

@@ -15,8 +15,8 @@ from osteoray.store.manifest import Manifest, read_json, recording, write_json
 from osteoray.store.nifti import write_radiograph, write_volume
 
 
-def ingest_ct(manifest: Manifest, folder: Path, config: IngestConfig) -> None:
-    """Read, write and name the CT."""
+def ingest_ct(manifest: Manifest, folder: Path, config: IngestConfig) -> str:
+    """Read, write and name the CT; returns its PatientID, which is written nowhere."""
     scan = read_ct(
         folder,
         min_coverage_mm=config.min_coverage_mm,
@@ -32,10 +32,11 @@ def ingest_ct(manifest: Manifest, folder: Path, config: IngestConfig) -> None:
     manifest.add_file("ct", out / "ct.nii.gz")
     manifest.facts["ct"] = scan.facts
     manifest.findings.extend(scan.findings)
+    return scan.person
 
 
-def ingest_xray(manifest: Manifest, row: dict, path: Path, config: IngestConfig) -> None:
-    """Read, write and name one X-ray."""
+def ingest_xray(manifest: Manifest, row: dict, path: Path, config: IngestConfig, person_of_ct: str) -> None:
+    """Read, write and name one X-ray of the person of the CT."""
     xray_id = row["xray_id"]
     xray = read_xray(
         path,
@@ -45,6 +46,7 @@ def ingest_xray(manifest: Manifest, row: dict, path: Path, config: IngestConfig)
         display_nepers=config.display_nepers,
         accepts_display=config.display_images == "warn",
         default_sid_mm=config.default_sid_mm,
+        person_of_ct=person_of_ct,
     )
     out = manifest.path.parent / "xrays"
     facts = {"pose": row["pose"], **xray.facts}
@@ -72,12 +74,12 @@ def main() -> None:
         if source["ct"] == MISSING:
             got = "none there" if args.ct else "nothing"
             raise UnreadableInput("patients.tsv", "ct", "an existing folder", got, "TAB-PATH")
-        ingest_ct(manifest, args.raw / args.ct, config)
+        person_of_ct = ingest_ct(manifest, args.raw / args.ct, config)
         for row in json.loads(args.xrays):
             try:
                 if source["xrays"][row["xray_id"]] == MISSING:
                     raise UnreadableInput("xrays.tsv", "path", "an existing file", "none there", "TAB-PATH")
-                ingest_xray(manifest, row, args.raw / row["path"], config)
+                ingest_xray(manifest, row, args.raw / row["path"], config, person_of_ct)
             except Withheld as error:
                 manifest.findings.append(replace(error.finding, xray_id=row["xray_id"]))
         if not manifest.facts["xrays"]:

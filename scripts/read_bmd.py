@@ -24,7 +24,7 @@ COLUMNS = (
     *("patient_id", "xray_id", "side", "pose", "fold", "predicted_bmd_g_cm2", "low_g_cm2", "high_g_cm2"),
     *("map_bmd_g_cm2", "qct_abmd_g_cm2", "dxa_bmd_g_cm2", "area_cm2", *QUALITIES),
     *("dxa_equivalent_g_cm2", "dxa_low_g_cm2", "dxa_high_g_cm2", "threshold_g_cm2", "slope", "offset_g_cm2"),
-    *("verdict", "codes"),
+    *("verdict", "codes", "qct_calibration_level"),
 )
 
 CONFIDENCE = 0.95
@@ -44,9 +44,7 @@ def main() -> None:
     config = DensitometryConfig.model_validate_json(args.config)
     thresholds = sweep(*config.threshold_range_g_cm2, config.threshold_step_g_cm2, config.threshold_g_cm2)
     folds = {row["patient_id"]: int(row["fold"]) for row in read_table(args.folds)}
-    # A density without any calibration is no reference.
-    kept = [r for r in read_table(args.qct) if r["verdict"] != "withheld" and r["calibration_level"] != "none"]
-    qct = {(row["patient_id"], row["side"]): number(row["abmd_g_cm2"]) for row in kept}
+    qct = {(r["patient_id"], r["side"]): r for r in read_table(args.qct) if r["verdict"] != "withheld"}
     patients = json.loads(args.patients)
     halves, rows = [], []
     for facts, predicted, reference in read_maps(args.predictions, args.halves):
@@ -57,7 +55,8 @@ def main() -> None:
             None if areal is None else threshold_curve(areal, thresholds, config.maximum_g_cm2)
             for areal in (predicted, reference)
         ]
-        known = qct.get((patient_id, side), np.nan), dxa_of(patients.get(patient_id, {}), side)
+        abmd_g_cm2, level = qct_of(qct.get((patient_id, side)))
+        known = abmd_g_cm2, dxa_of(patients.get(patient_id, {}), side), level
         fold = folds.get(patient_id)
         halves.append(
             HalfXray(patient_id, facts["xray_id"], side, fold, *curves, pixel_cm2(facts, config.magnification), *known)
@@ -84,6 +83,14 @@ def read_maps(tables: list[Path], manifests: list[Path]) -> Iterator[tuple[dict,
                 shape = arrays[f"{key[0]}_{key[1]}_xray"].shape
                 reference = arrays.get(f"{key[0]}_{key[1]}_proximal_femur")
                 yield facts[key] | {"patient_id": patient_id}, resize_image(maps[index], shape), reference
+
+
+def qct_of(row: dict[str, str] | None) -> tuple[float, str]:
+    """Reference aBMD of a hip and what calibrated it; a density without any calibration is no reference."""
+    if row is None:
+        return float("nan"), ""
+    level = row["calibration_level"]
+    return float("nan") if level == "none" else number(row["abmd_g_cm2"]), level
 
 
 def dxa_of(patient: dict, side: str) -> float:
@@ -133,6 +140,7 @@ def row_of(half: HalfXray, bmd: Bmd) -> dict:
         "offset_g_cm2": bmd.read_out.line.offset_g_cm2,
         "verdict": bmd.verdict.value,
         "codes": " ".join(finding.code for finding in bmd.findings),
+        "qct_calibration_level": half.qct_level,
     }
 
 

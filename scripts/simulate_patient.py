@@ -24,7 +24,7 @@ from osteoray.simulation.truth import density_facts, femur_facts, shadow_facts
 from osteoray.simulation.truth_maps import compact_maps
 from osteoray.simulation.truth_schema import TRUTH_VERSION
 from osteoray.simulation.virtual_body import drawn_body, traced_body
-from osteoray.simulation.xray_examination import examine_xray, xray_facts, xray_parts
+from osteoray.simulation.xray_examination import examine_xray, is_operated, operated_parts, xray_facts
 from osteoray.store.arrays import write_arrays
 from osteoray.store.manifest import Manifest, recording
 from osteoray.store.nifti import read_volume, write_volume
@@ -53,13 +53,36 @@ def write_truth_volumes(manifest: Manifest, ct: CtScan, is_compact: bool) -> Non
         manifest.add_file(name, path)
 
 
+def write_examination(
+    manifest: Manifest, folder: Path, config: SimulationConfig, patient: VirtualPatient, body: Body
+) -> BodyParts:
+    """Scan the patient and record all that is true of him but his X-rays; the body taken apart, for them."""
+    table = PHANTOMS / f"{config.ct.phantom}.yaml"
+    design = PhantomDesign.from_table(yaml.safe_load(table.read_text(encoding="utf-8")))
+    examined = examine_ct(config, patient, body, design)
+    ct = examined.ct
+    write_ct(
+        folder / "CT", Study(patient, "CT", config.seed), ct.hu, ct.grid, examined.scan.couch_mm[1],
+        ct_header(examined, config.ct.transfer_syntax),
+    )  # fmt: skip
+    if patient.labelled:
+        write_volume(folder / "bone_labels.nii.gz", Volume(ct.bones, ct.grid))
+    write_truth_volumes(manifest, ct, config.truth == "compact")
+    parts = take_apart(body, config.ct.kvp)
+    rng = generator(config.seed, patient.index, "dxa")
+    manifest.facts = {"truth_version": TRUTH_VERSION, "body": body.description, "ct": ct_facts(examined)}
+    manifest.facts |= {"femur": {str(side): femur_facts(femur) for side, femur in body.femurs.items()}}
+    manifest.facts |= {"density": density_facts(body, parts, ct, examined.disturbed_sides)}
+    manifest.facts |= {"dxa": dxa_facts(body, parts, config.dxa.cv_percent, rng)}
+    return parts
+
+
 def write_xrays(
     manifest: Manifest, folder: Path, config: SimulationConfig, patient: VirtualPatient, body: Body, parts: BodyParts
 ) -> None:
-    shown = xray_parts(config, patient, body, parts)
     manifest.facts["xrays"] = {}
     for xray in patient.xrays:
-        seen = examine_xray(config, patient, body, shown, xray)
+        seen = examine_xray(config, patient, body, parts, xray)
         study, path = Study(patient, "XR", config.seed), folder / f"{xray.xray_id}.dcm"
         write_xray(path, study, xray.xray_id, seen.image, seen.view, config.xray.kvp, seen.defects)
         maps = manifest.path.parent / f"{xray.xray_id}.npz"
@@ -78,27 +101,13 @@ def main() -> None:
     args = parser.parse_args()
     config = SimulationConfig.model_validate_json(args.config)
     patient = enrolled(config, args.patient)
-    table = PHANTOMS / f"{config.ct.phantom}.yaml"
-    design = PhantomDesign.from_table(yaml.safe_load(table.read_text(encoding="utf-8")))
     with recording("simulation", patient.patient_id, args.output) as manifest:
         body = make_body(config, patient)
-        examined = examine_ct(config, patient, body, design)
-        ct = examined.ct
-        write_ct(
-            args.raw / "CT", Study(patient, "CT", config.seed), ct.hu, ct.grid, examined.scan.couch_mm[1],
-            ct_header(examined, config.ct.transfer_syntax),
-        )  # fmt: skip
-        if patient.labelled:
-            write_volume(args.raw / "bone_labels.nii.gz", Volume(ct.bones, ct.grid))
-        is_compact = config.truth == "compact"
-        write_truth_volumes(manifest, ct, is_compact)
-        parts = take_apart(body, config.ct.kvp)
-        manifest.facts = {"truth_version": TRUTH_VERSION, "body": body.description, "ct": ct_facts(examined)}
-        manifest.facts |= {"femur": {str(side): femur_facts(femur) for side, femur in body.femurs.items()}}
-        manifest.facts |= {"density": density_facts(body, parts, ct)}
-        manifest.facts |= {
-            "dxa": dxa_facts(body, parts, config.dxa.cv_percent, generator(config.seed, patient.index, "dxa"))
-        }
+        parts = write_examination(manifest, args.raw, config, patient, body)
+        if is_operated(config, patient):
+            # The intact body's parts go before the others come: they take some 0.3 GB.
+            del parts
+            parts = operated_parts(config, body)
         write_xrays(manifest, args.raw / "XR", config, patient, body, parts)
 
 

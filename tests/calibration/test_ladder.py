@@ -26,8 +26,8 @@ PROTOCOL = Protocol("Maker One", 120.0, "STANDARD")
 EMPTY = Scan(has_phantom=False)
 
 
-def earlier(slope: float, protocol: Protocol = PROTOCOL) -> ReferenceScan:
-    return ReferenceScan(protocol, slope, 1.0)
+def earlier(slope: float, protocol: Protocol = PROTOCOL, phantom: str = "B-MAS200") -> ReferenceScan:
+    return ReferenceScan(protocol, phantom, slope, 1.0)
 
 
 REFERENCE = [earlier(0.60), earlier(0.71), earlier(0.72), earlier(0.73), earlier(0.9, Protocol("Other", 120.0, "B"))]
@@ -94,8 +94,23 @@ def test_too_few_reference_scans_are_refused() -> None:
         reference_line([earlier(0.7, unknown)], unknown, latest=10, fewest=1)
 
 
+def test_reference_scans_of_two_phantoms_are_not_averaged() -> None:
+    mixed = [earlier(0.71), earlier(0.83, phantom="Mindways"), earlier(0.71), earlier(0.83, phantom="Mindways")]
+    with pytest.raises(Withheld, match="kernel STANDARD: expected reference scans of one phantom, got B-MAS200, Mind"):
+        reference_line(mixed, PROTOCOL, latest=1, fewest=1)
+    elsewhere = [*REFERENCE, earlier(0.83, Protocol("Other", 120.0, "B"), "Mindways")]
+    assert reference_line(elsewhere, PROTOCOL, latest=2, fewest=2).line.slope_mg_cm3_per_hu == pytest.approx(0.725)
+
+
 def test_scans_out_of_control_are_no_reference() -> None:
-    row = {"scanner": "A", "kvp": "120", "kernel": "B", "slope_mg_cm3_per_hu": "0.7", "intercept_mg_cm3": "1"}
+    row = {
+        "scanner": "A",
+        "kvp": "120",
+        "kernel": "B",
+        "phantom": "C",
+        "slope_mg_cm3_per_hu": "0.7",
+        "intercept_mg_cm3": "1",
+    }
     assert len(reference_scans([row | {"in_control": "yes"}, row | {"in_control": "no"}])) == 1
 
 

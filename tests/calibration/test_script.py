@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.calibration.conftest import Scan
 from tests.paths import ROOT
 
 from osteoray.errors.unreadable import Withheld
+from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.volume import Volume
 from osteoray.store.manifest import Manifest, read_manifest, recording
 from osteoray.store.nifti import read_volume, write_volume
@@ -58,6 +60,19 @@ def test_the_qct_is_the_line_of_the_ct(tmp_path: Path, draw: Callable[[Scan], Vo
         assert len(np.unique(np.asarray(picture))) > 50
 
 
+def test_the_picture_says_how_the_ct_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    drawing = import_module("scripts.calibrate_ct")
+    monkeypatch.setattr(drawing, "png", lambda figure, _: shown.append(figure.get_suptitle()) or b"")
+    # Physics alone needs nothing of the image.
+    volume = Volume(np.zeros((4, 8, 8), np.int16), VoxelGrid.axial((4, 8, 8), (2.0, 2.0, 2.0)))
+    arguments = ["--ingest", ingested(tmp_path, volume), "--phantom", PHANTOM, "--config", '{"ladder": ["none"]}']
+    arguments += ["--output", tmp_path / "calibration" / "P1" / "calibration.json"]
+    monkeypatch.setattr("sys.argv", ["calibrate_ct.py", *map(str, arguments)])
+    drawing.main()
+    assert shown[0].splitlines()[1] == "Maker One, 120 kV, kernel STANDARD"
+
+
 def test_a_reversed_phantom_keeps_its_picture_and_gives_no_qct(tmp_path: Path, draw: Callable[[Scan], Volume]) -> None:
     manifest = calibrate(ingested(tmp_path, draw(Scan(mirrored=True))))
     assert manifest.is_withheld
@@ -75,7 +90,7 @@ def test_reference_scans_stand_in_where_the_configuration_lets_them(
     tmp_path: Path, draw: Callable[[Scan], Volume]
 ) -> None:
     volume, reference = draw(Scan(has_phantom=False)), tmp_path / "scanners.tsv"
-    protocol = {"scanner": "Maker One", "kvp": 120.0, "kernel": "STANDARD", "in_control": "yes"}
+    protocol = {"scanner": "Maker One", "kvp": 120.0, "kernel": "STANDARD", "phantom": "B-MAS200", "in_control": "yes"}
     lines = [{"slope_mg_cm3_per_hu": slope, "intercept_mg_cm3": -1.0} for slope in (0.70, 0.71, 0.72)]
     write_table(reference, [protocol | line for line in lines], [*protocol, *lines[0]])
     manifest = calibrate(ingested(tmp_path, volume), reference=reference, ladder=["phantom", "asynchronous"])

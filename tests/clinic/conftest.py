@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("none", "mp_bd")
 SHAPE, SPACING_MM, SIZE = (280, 240), 1.5, 128
 CROPS = {"right": [0, 0, 240, 120], "left": [0, 120, 240, 120]}
+LEVELS = {"P002": "internal", "P006": "none"}
+"""Patients whose CT was not calibrated by a phantom."""
 KEYS = ("patient_id", "xray_id", "side", "pose", "rows", "columns")
 
 
@@ -146,8 +148,9 @@ class Cohort:
         if p == "P005":
             for x in ("X1", "X2"):
                 registration.findings.append(Finding("POSE-FLEXION", "expected at most 12 deg, got 14.8", x, "left"))
+        level = LEVELS.get(p, "phantom")
         self.qct += [
-            {"patient_id": p, "side": s, "abmd_g_cm2": v, "calibration_level": "phantom", "verdict": "reported"}
+            {"patient_id": p, "side": s, "abmd_g_cm2": v, "calibration_level": level, "verdict": "reported"}
             for s, v in abmd.items()
         ]
 

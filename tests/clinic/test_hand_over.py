@@ -53,6 +53,27 @@ def test_a_hip_without_reference_is_predicted_without_map_quality(results):
     assert (lost["map_bmd_g_cm2"], lost["psnr_db"], lost["ssim_roi"]) == ("", "", "")
 
 
+def test_an_uncalibrated_qct_is_named_and_is_no_reference(results):
+    table = rows(results / "densitometry/all/mp_bd/resnet10t/128/bmd.tsv")
+    levels = {r["patient_id"]: r["qct_calibration_level"] for r in table}
+    assert levels == {"P007": "", "P002": "internal", "P006": "none"} | dict.fromkeys(
+        ("P001", "P003", "P004", "P005", "P008"), "phantom"
+    )
+    assert {r["patient_id"] for r in table if not r["qct_abmd_g_cm2"]} == {"P006", "P007"}
+
+
+@pytest.mark.parametrize(("patient", "told"), [("P002", "calibrated internally"), ("P006", "not calibrated")])
+def test_the_level_stands_beside_the_qct_value(results, patient, told):
+    qct = report(results, patient)["hips"][0]["qct_abmd"]
+    assert qct["calibration"] == told
+    assert f"QCT aBMD {qct['value']:.3f} g/cm² ({told})" in words(results / f"clinic/{patient}/report.pdf")
+    assert "(calibrated" not in words(results / "clinic/P001/report.pdf")
+    head, *body = openpyxl.load_workbook(results / "clinic/cohort.xlsx")["Values"].iter_rows(values_only=True)
+    cells = [dict(zip(head, row, strict=True)) for row in body]
+    shown = {(c["qct_abmd_g_cm2"], c["qct_calibration_level"]) for c in cells if c["patient_id"] == patient}
+    assert {level for _, level in shown} == {qct["calibration_level"]} and None not in {value for value, _ in shown}
+
+
 def test_exclusions_name_each_finding_once_with_its_fix(results):
     found = [(r["patient_id"], r["stage"], r["code"]) for r in rows(results / "statistics/exclusions.tsv")]
     assert found.count(("P007", "calibration", "CAL-PHANTOM")) == 1

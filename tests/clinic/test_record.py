@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from osteoray.clinic.assembly import accuracy_sentence, assemble_patient, assemble_precision
+from osteoray.clinic.machine_report import machine_report
 from osteoray.clinic.patient_pdf import patient_pdf
-from osteoray.clinic.record import Estimate, Measurement, Model, Patient, Remark, TScore
+from osteoray.clinic.record import Estimate, Measurement, Model, Patient, Qct, Remark, TScore
+from osteoray.clinic.wording import NO_T_SCORE, NO_T_SCORE_UNCALIBRATED, qct_in_words
 
 ESTIMATE = Estimate(0.8, 0.7, 0.9)
 WITHHOLDING = Remark("BMD-EMPTY", "read-out", "X1 left", "")
@@ -14,11 +16,13 @@ PERSON = {"sex": "F", "age_years": 70.0}
 MODEL = Model("m", "v", "nobody", "unknown accuracy", None, 95.0)
 
 
-def bmd(xray_id: str = "X1", side: str = "left", codes: str = "", dxa: str = "") -> dict[str, str]:
+def bmd(
+    xray_id: str = "X1", side: str = "left", codes: str = "", dxa: str = "", level: str = "phantom"
+) -> dict[str, str]:
     return {
         "xray_id": xray_id, "side": side, "pose": "supine", "codes": codes, "predicted_bmd_g_cm2": "0.8",
         "low_g_cm2": "0.7", "high_g_cm2": "0.9", "area_cm2": "30", "dxa_equivalent_g_cm2": dxa, "dxa_low_g_cm2": dxa,
-        "dxa_high_g_cm2": dxa,
+        "dxa_high_g_cm2": dxa, "qct_calibration_level": level,
     }  # fmt: skip
 
 
@@ -93,6 +97,32 @@ def test_dxa_equivalent_brings_an_estimated_t_score():
     t_score = TScore(-1.2, -2.2, -0.2, 0.05, "reference")
     patient = assemble_patient("P", PERSON, [bmd(dxa="0.79")], {}, [], lambda _: t_score)
     assert patient.measurements[0].t_score is t_score
+
+
+def test_a_hip_with_an_uncalibrated_ct_gets_no_t_score_and_the_reason():
+    row = bmd(dxa="0.79", level="none")
+    patient = assemble_patient("P", PERSON, [row], {"left": Qct(0.71, "none")}, [], no_t)
+    assert (patient.measurements[0].dxa, patient.measurements[0].t_score) == (None, None)
+    report = machine_report(patient, MODEL)
+    assert report["measurements"][0]["t_score_estimated"] == {"value": None, "reason": NO_T_SCORE_UNCALIBRATED}
+
+
+@pytest.mark.parametrize("level", ["phantom", "asynchronous", "internal", "none"])
+def test_a_qct_value_says_its_calibration_and_never_has_a_t_score(level):
+    patient = assemble_patient("P", PERSON, [bmd(level=level)], {"left": Qct(0.71, level)}, [], no_t)
+    right, left = machine_report(patient, MODEL)["hips"]
+    assert right["qct_abmd"] is None
+    assert left["qct_abmd"].keys() == {"value", "unit", "scale", "calibration_level", "calibration"}
+    assert left["qct_abmd"]["calibration_level"] == level
+    assert left["estimate"]["t_score_estimated"]["reason"] == (
+        NO_T_SCORE_UNCALIBRATED if level == "none" else NO_T_SCORE
+    )
+
+
+def test_the_level_stands_beside_the_value_unless_it_is_the_phantom():
+    assert qct_in_words(Qct(0.71, "internal")) == "QCT aBMD  0.710 g/cm² (calibrated internally)"
+    assert "(" not in qct_in_words(Qct(0.71, "phantom"))
+    assert qct_in_words(None).endswith("not available")
 
 
 def test_precision_from_few_patients_is_preliminary():

@@ -61,6 +61,22 @@ def test_dxa_equivalent_needs_enough_patients(halves):
     assert np.isnan([m.dxa_g_cm2 for m in few]).all()
 
 
+def test_hips_with_an_uncalibrated_ct_do_not_teach_the_line_to_dxa_and_get_no_equivalent(halves):
+    def uncalibrated(half: HalfXray, dxa_g_cm2: float) -> HalfXray:
+        return replace(half, qct_g_cm2=float("nan"), qct_level="none", dxa_g_cm2=dxa_g_cm2)
+
+    one, other = ([uncalibrated(h, dxa) if h.patient_id == "P3" else h for h in halves] for dxa in (0.9, 9.0))
+    first, second = measure(one, SETTINGS), measure(other, SETTINGS)
+    np.testing.assert_array_equal([m.dxa_g_cm2 for m in first], [m.dxa_g_cm2 for m in second])
+    missing = [half.patient_id for half, m in zip(one, first, strict=True) if np.isnan(m.dxa_g_cm2)]
+    assert missing == ["P3", "P3"]
+
+
+def test_a_cohort_without_calibrated_ct_has_no_dxa_equivalent(halves):
+    level = [replace(half, qct_level="none") for half in halves[:-2]] + halves[-2:]
+    assert np.isnan([m.dxa_g_cm2 for m in measure(level, SETTINGS)]).all()
+
+
 def test_few_training_maps_fall_back_to_the_configured_threshold(halves):
     measured = measure(halves, replace(SETTINGS, minimum_training_maps=100))
     assert measured[0].read_out.threshold_g_cm2 == 0.16

@@ -6,23 +6,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import gdcm
 import numpy as np
-import openjpeg
 import pytest
 import SimpleITK as sitk
-from pydicom import Dataset, dcmread
-from pydicom.encaps import encapsulate
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    RLELossless,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
+from pydicom import Dataset
 from tests.ingest.reading import assert_same_world, independent, read
 
 from osteoray.errors.unreadable import Withheld
@@ -98,6 +85,15 @@ def spoil_thickness(datasets: list[Dataset]) -> None:
         dataset.SliceThickness = 5
 
 
+def spoil_one_thickness(datasets: list[Dataset]) -> None:
+    datasets[7].SliceThickness = 5
+
+
+def spoil_mixed_thickness(datasets: list[Dataset]) -> None:
+    for dataset in datasets[10:]:
+        dataset.SliceThickness = 2.5
+
+
 def spoil_unit(datasets: list[Dataset]) -> None:
     for dataset in datasets:
         dataset.RescaleType = "US"
@@ -145,6 +141,8 @@ def spoil_coronal(datasets: list[Dataset]) -> None:
         (spoil_tilt, "ING-TILT", "15.0 degrees"),
         (spoil_sideways, "ING-SPACING", "3.00 mm beside"),
         (spoil_thickness, "ING-THICK", "5 mm thick"),
+        (spoil_one_thickness, "ING-THICK", "5 mm thick"),
+        (spoil_mixed_thickness, "ING-SPACING", "one thickness in all slices, got 2 to 2.5 mm"),
         (spoil_unit, "ING-RESCALE", "expected HU, got 'US'"),
         (spoil_slope, "ING-RESCALE", "positive slope"),
         (spoil_intercept, "ING-RESCALE", "an intercept, got 1.0, None"),
@@ -191,106 +189,6 @@ def test_padding_becomes_air(tmp_path: Path, clean_series: Series, save: Save, h
     assert "padded pixels" in scan.facts["repairs"][0]
 
 
-SYNTAXES = [RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1, DeflatedExplicitVRLittleEndian]
-
-
-@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
-def test_lossless_compression_changes_nothing(
-    tmp_path: Path, clean_series: Series, save: Save, hu: np.ndarray, syntax: UID
-) -> None:
-    folder = save(tmp_path, clean_series())
-    for path in folder.iterdir():
-        compress(path, syntax)
-    assert (read(folder).volume.array == hu).all()
-
-
-def compress(path: Path, syntax: UID) -> None:
-    """Write a file anew in another transfer syntax."""
-    dataset = dcmread(path)
-    if syntax == JPEGLosslessSV1:
-        gdcm_compress(path, gdcm.TransferSyntax.JPEGLosslessProcess14_1)
-        return
-    if syntax == JPEG2000Lossless:
-        dataset.PixelData = encapsulate([openjpeg.encode(dataset.pixel_array, codec_format=0)])
-        dataset["PixelData"].is_undefined_length = True
-        dataset.file_meta.TransferSyntaxUID = syntax
-    elif syntax == DeflatedExplicitVRLittleEndian:
-        dataset.file_meta.TransferSyntaxUID = syntax
-    else:
-        dataset.compress(syntax)
-    dataset.save_as(path, enforce_file_format=True)
-
-
-def gdcm_compress(path: Path, syntax: int) -> None:
-    """JPEG lossless: only GDCM writes it."""
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(path))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(path))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-
-
-def test_objects_of_other_kinds_are_counted_whatever_their_pixels(
-    tmp_path: Path, clean_series: Series, save: Save, hu: np.ndarray
-) -> None:
-    segmentation = clean_series("9")[0]
-    segmentation.SOPClassUID = segmentation.file_meta.MediaStorageSOPClassUID = SegmentationStorage
-    segmentation.BitsAllocated = segmentation.BitsStored = 1
-    save(tmp_path, [segmentation], "seg")
-    scan = read(save(tmp_path, clean_series()))
-    assert (scan.volume.array == hu).all() and scan.facts["other_objects"] == {"other DICOM object": 1}
-
-
-def test_localizer_report_and_system_files_are_left_aside(
-    tmp_path: Path, clean_series: Series, save: Save, hu: np.ndarray
-) -> None:
-    localizer = clean_series("1", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])[0]
-    capture = clean_series("3")[0]
-    capture.SOPClassUID = capture.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    save(tmp_path / "deep" / "er", clean_series())
-    save(tmp_path, [localizer, capture], "other")
-    (tmp_path / "README.txt").write_text("not DICOM")
-    (tmp_path / ".DS_Store").write_bytes(b"x")
-    scan = read(tmp_path)
-    assert (scan.volume.array == hu).all()
-    assert scan.facts["other_objects"] == {"hidden file": 1, "other file": 1, "secondary capture": 1}
-    assert scan.facts["alternatives"][0]["not_chosen"] == "image type LOCALIZER"
-
-
-@pytest.mark.parametrize(
-    ("better", "worse", "reason"),
-    [
-        ({}, {"ConvolutionKernel": "BONE"}, "sharper kernel"),
-        ({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f"}, "sharper kernel"),
-        ({"ConvolutionKernel": "FC08"}, {"ConvolutionKernel": "FC50"}, "sharper kernel"),
-        ({"ConvolutionKernel": "BONE"}, {"SliceThickness": 5}, "slices too thick"),
-        ({"SliceThickness": 1.25}, {}, "thicker slices"),
-        ({"SliceThickness": 2.5, "SeriesDescription": "Hip axial"}, {}, "descriptions name the hips less"),
-        ({"ConvolutionKernel": "BONE"}, {"ProtocolName": "CHEST"}, "descriptions name the hips less"),
-    ],
-)
-def test_the_series_is_chosen_by_stated_rules(
-    tmp_path: Path, clean_series: Series, save: Save, better: dict, worse: dict, reason: str
-) -> None:
-    save(tmp_path, clean_series("3", **better), "b")
-    save(tmp_path, clean_series("2", **worse), "a")
-    facts = read(tmp_path).facts
-    assert facts["series"]["series_number"] == 3
-    assert facts["alternatives"][0]["not_chosen"] == reason
-
-
-def test_a_short_series_is_no_choice(tmp_path: Path, clean_series: Series, save: Save) -> None:
-    with pytest.raises(Withheld, match="covers 38 mm in 20 slices, 80 mm needed"):
-        read(save(tmp_path, clean_series()), min_coverage_mm=80.0)
-
-
 def test_truncated_files_are_refused_in_one_line_with_their_name(
     tmp_path: Path, clean_series: Series, save: Save
 ) -> None:
@@ -310,6 +208,32 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Withheld, match="expected CT images, got 1 other file") as refusal:
         read(tmp_path)
     assert refusal.value.finding.code == "ING-EMPTY"
+
+
+def test_the_refusal_of_a_folder_does_not_tell_its_name(tmp_path: Path) -> None:
+    (tmp_path / "DOE^JANE").mkdir()
+    with pytest.raises(Withheld, match="ING-EMPTY: CT folder: ") as refusal:
+        read(tmp_path / "DOE^JANE")
+    assert "DOE" not in str(refusal.value)
+
+
+def test_the_unit_may_be_written_in_lower_case(tmp_path: Path, clean_series: Series, save: Save) -> None:
+    assert read(save(tmp_path, clean_series(RescaleType="hu"))).volume.array.shape == (20, 48, 64)
+
+
+@pytest.mark.parametrize("agent", ["NONE", "no", "N", " n/a ", ""])
+def test_saying_that_no_agent_was_given_is_no_contrast(
+    tmp_path: Path, clean_series: Series, save: Save, agent: str
+) -> None:
+    assert not read(save(tmp_path, clean_series(ContrastBolusAgent=agent))).facts["has_contrast"]
+
+
+def test_a_contrast_agent_counts_as_text_and_as_code(tmp_path: Path, clean_series: Series, save: Save) -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "44588005", "SCT", "Iodine"
+    for name, elements in (("a", {"ContrastBolusAgent": "IOHEXOL"}), ("b", {"ContrastBolusAgentSequence": [code]})):
+        scan = read(save(tmp_path / name, clean_series(**elements)))
+        assert "ING-CONTRAST" in [finding.code for finding in scan.findings]
 
 
 def test_facts_name_nobody(tmp_path: Path, clean_series: Series, save: Save) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
 from osteoray.ingest import tree as tree_module
-from osteoray.ingest.header_cache import load
+from osteoray.ingest.header_cache import begin, load
 from osteoray.ingest.indexing import Index, index_tree, patient_names
 from osteoray.ingest.tree import read_file, read_tree
 from osteoray.ingest.tree_file import TreeFile
@@ -67,6 +68,54 @@ def test_a_folder_shared_by_patients_is_excluded_with_its_reason(
     rows = index(tmp_path).patients
     assert [row["ct"] for row in rows] == [".", "."]
     assert all("other patients" in row["exclude"] for row in rows)
+
+
+def test_studies_without_patient_id_are_patients_of_their_own_and_excluded(
+    tmp_path: Path, clean_series: Callable, clean_xray: Callable, save: Callable
+) -> None:
+    save(tmp_path / "a", clean_series("2", PatientID="", StudyInstanceUID="1.2.3.4.1", StudyDate="20200101"))
+    save(tmp_path / "b", clean_series("3", PatientID=None, StudyInstanceUID="1.2.3.4.2", StudyDate="20210101"))
+    save(tmp_path / "c", [clean_xray(PatientID=None, StudyInstanceUID="1.2.3.4.3", StudyDate="20220101")])
+    found = index(tmp_path)
+    assert [row["ct"] for row in found.patients] == ["a", "b", ""]
+    assert len({row["patient_id"] for row in found.patients}) == 3
+    assert all(row["exclude"].startswith("no PatientID; ") for row in found.patients)
+    assert not any("1.2.3" in row["patient_id"] for row in found.patients)
+    assert [row["patient_id"] for row in found.xrays] == [found.patients[2]["patient_id"]]
+
+
+def test_a_study_without_patient_id_shares_no_folder_with_another(
+    tmp_path: Path, clean_series: Callable, save: Callable
+) -> None:
+    for number in "12":
+        save(tmp_path, clean_series(number, PatientID="", StudyInstanceUID=f"1.2.3.4.{number}"), number)
+    rows = index(tmp_path).patients
+    assert len(rows) == 2 and all("CT images of other patients" in row["exclude"] for row in rows)
+
+
+def test_a_file_named_as_dicom_that_is_none_has_a_row(tmp_path: Path) -> None:
+    (tmp_path / "IM0001.dcm").write_bytes(b"no preamble")
+    (tmp_path / "notes.txt").write_text("nothing")
+    rows = [(row["modality"], row["taken"], row["reason"]) for row in index(tmp_path).series]
+    assert rows == [("not DICOM", "no", "not DICOM")]
+
+
+def test_kept_headers_are_for_their_owner_and_replaced_whole(tree: Path, tmp_path: Path) -> None:
+    cache = tmp_path.parent / f"{tmp_path.name}.jsonl"
+    cache.write_text("an older one that all could read")
+    cache.chmod(0o644)
+    read_tree(tree, 1, cache)
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+    before = cache.read_text(encoding="utf-8")
+
+    def broken() -> Iterator:
+        yield from load(cache, tree).items()
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError):
+        begin(cache, broken())
+    assert cache.read_text(encoding="utf-8") == before
+    assert not list(cache.parent.glob(".*partial*"))
 
 
 def test_names_stay_unique_after_cleaning() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -82,10 +83,24 @@ def test_one_missing_x_ray_leaves_the_patient(raw: Path) -> None:
     assert b"Planted" not in path.read_bytes()
 
 
+def test_an_x_ray_of_another_person_leaves_the_patient(raw: Path, clean_xray: Callable, save: Callable) -> None:
+    save(raw / "xr", [clean_xray(PatientID="SECRET")])
+    path, told = ingest(raw, "ct")
+    findings = {finding.xray_id: finding.code for finding in read_manifest(path).findings}
+    assert findings["X1"] == "ING-PERSON"
+    assert "SECRET" not in told and b"SECRET" not in path.read_bytes() and b"4711" not in path.read_bytes()
+
+
 def test_a_missing_ct_withholds_the_patient_in_one_line(raw: Path) -> None:
     path, told = ingest(raw, "nowhere")
     assert read_manifest(path).is_withheld
     assert told.strip() == "P1: ingest: TAB-PATH: patients.tsv: ct: expected an existing folder, got none there"
+
+
+def test_an_index_counts_studies_without_patient_id(raw: Path, clean_series: Callable, save: Callable) -> None:
+    save(raw / "nameless", clean_series("5", PatientID="", StudyInstanceUID="1.2.3.4.5"))
+    told = run("index_dicom.py", raw, "--output", raw.parent / "index", "--workers", 1).stdout
+    assert "studies without PatientID, each a patient of its own and excluded: 1" in told
 
 
 def test_an_index_calls_patients_by_pseudonyms_and_keeps_who_they_are_apart(raw: Path) -> None:
@@ -93,6 +108,7 @@ def test_an_index_calls_patients_by_pseudonyms_and_keeps_who_they_are_apart(raw:
     run("index_dicom.py", raw, "--output", output, "--workers", 1)
     rows = [line.split("\t") for line in (output / "identities.tsv").read_text().splitlines()]
     assert rows[0] == ["patient_id", "PatientID"]
+    assert stat.S_IMODE((output / "identities.tsv").stat().st_mode) == 0o600
     tables = {name: (output / f"{name}.tsv").read_text() for name in ("patients", "xrays", "series")}
     for name, stored in rows[1:]:
         assert name.startswith("P") and name in tables["patients"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from scripts import simulate_patient, write_cohort_tables
+from scripts import score_against_truth, simulate_patient, write_cohort_tables
 from tests.paths import ROOT
 
 from osteoray.config.cohort import read_cohort
 from osteoray.config.simulation import CtScannerConfig, SimulationConfig, XraySystemConfig
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.bones import Side
+from osteoray.imaging.bones import PROXIMAL_FEMUR, Side
 from osteoray.simulation.defects import EXPECTED
 from osteoray.simulation.parts import Part
 from osteoray.simulation.truth import mineral_split
@@ -29,6 +31,8 @@ from osteoray.simulation.truth_schema import (
 )
 from osteoray.store.arrays import read_arrays, write_arrays
 from osteoray.store.manifest import read_manifest
+from osteoray.store.nifti import read_volume
+from osteoray.store.tables import write_table
 
 COARSE = SimulationConfig(
     patients=1,
@@ -69,6 +73,53 @@ def test_every_fact_is_documented_and_every_documented_fact_is_there(full):
 def test_a_patient_with_defects_has_documented_facts_only(defects, tmp_path):
     config = COARSE.model_copy(update={"defects": {"V001": defects}, "xrays_per_patient": 1})
     assert problems_of(paths_of(simulate(tmp_path, config).facts), FACTS) == []
+
+
+def has_ct_density(truth):
+    return {side: "abmd_g_cm2_ct" in truth.facts["density"][side] for side in Side}
+
+
+def test_the_density_on_the_voxels_of_the_ct_is_near_that_of_the_body(full):
+    for density in full.facts["density"].values():
+        assert density["abmd_g_cm2_ct"] == pytest.approx(density["abmd_g_cm2_qct"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("defects", "sides_with_it"),
+    [
+        (("ct_cropped",), ()),
+        (("motion",), ()),
+        (("implant_ct",), (Side.RIGHT,)),
+        (("implant_xray", "phantom_absent"), tuple(Side)),
+    ],
+)
+def test_a_ct_that_does_not_show_the_region_as_it_is_gives_no_density(defects, sides_with_it, full, tmp_path):
+    config = COARSE.model_copy(update={"defects": {"V001": defects}, "xrays_per_patient": 1})
+    truth = simulate(tmp_path, config)
+    assert has_ct_density(truth) == {side: side in sides_with_it for side in Side}
+    # A cropped scan still holds a part of the region, whose density would be another quantity.
+    regions = read_volume(truth.file("proximal_femur")).array
+    assert set(np.unique(regions)) >= set(PROXIMAL_FEMUR.values())
+    for side in Side:
+        assert truth.facts["density"][side]["abmd_g_cm2"] == full.facts["density"][side]["abmd_g_cm2"]
+
+
+def test_the_score_passes_over_what_is_absent(full, tmp_path, monkeypatch):
+    table = tmp_path / "densitometry" / "qct.tsv"
+    rows = [
+        {"patient_id": name, "side": str(side), "abmd_g_cm2": 0.5 + 0.1 * n + 0.05 * (side == Side.LEFT)}
+        for n, name in enumerate(("V001", "V002"))
+        for side in Side
+    ]
+    table.parent.mkdir()
+    write_table(table, rows, ("patient_id", "side", "abmd_g_cm2"))
+    cropped = deepcopy(full.facts)
+    del cropped["density"][Side.LEFT]["abmd_g_cm2_ct"]
+    truths = {"V001": full, "V002": replace(full, facts=cropped)}
+    found = score_against_truth.densities(truths, tmp_path, [])
+    counts = {row["quantity"]: row["n"] for row in found}
+    assert counts["MAE QCT aBMD against noise-free CT"] == 3
+    assert counts["MAE QCT aBMD against true hydroxyapatite"] == 4
 
 
 def test_every_file_is_documented_and_every_documented_file_is_there(full, compact):

@@ -18,7 +18,13 @@ from osteoray.simulation.dicom_dx import write_xray
 from osteoray.simulation.dicom_study import Study
 from osteoray.simulation.enrolment import enrolled
 from osteoray.simulation.parts import take_apart
-from osteoray.simulation.xray_examination import XrayExamination, examine_xray, xray_facts, xray_parts
+from osteoray.simulation.xray_examination import (
+    XrayExamination,
+    examine_xray,
+    is_operated,
+    operated_parts,
+    xray_facts,
+)
 from osteoray.simulation.xray_storage import LINEAR_AT_REFERENCE
 
 SYSTEM = {"rows": 180, "columns": 225, "pitch_mm": 2.0, "soft_tissue_mm": 8.0}
@@ -46,7 +52,8 @@ def take(body, parts, tmp_path):
         config = config_of(defects, **system)
         patient = enrolled(config, "V001")
         xray = patient.xrays[number]
-        seen = examine_xray(config, patient, body, xray_parts(config, patient, body, parts), xray)
+        shown = operated_parts(config, body) if is_operated(config, patient) else parts
+        seen = examine_xray(config, patient, body, shown, xray)
         path = tmp_path / f"{xray.xray_id}.dcm"
         write_xray(path, Study(patient, "XR", 1), xray.xray_id, seen.image, seen.view, 80, seen.defects)
         return seen, path

@@ -8,7 +8,7 @@ limits (Montgomery 2009, section 6.4).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,14 +17,14 @@ from osteoray.calibration.protocol import Protocol
 from osteoray.calibration.reference import IN_CONTROL
 
 FEWEST_SCANS = 8
-"""Fewer scans of a protocol give no limits."""
+"""Fewer scans of a protocol and phantom give no limits."""
 RANGE_PER_SD = 0.954
 """Median distance of two consecutive normal values over their standard deviation."""
 SIGMAS = 3.0
 QUANTITIES = ("slope_mg_cm3_per_hu", "intercept_mg_cm3")
 COLUMNS = (
     "scanner", "kvp", "kernel", "scan", "patient_id", "level", "phantom", *QUANTITIES, "r2", "field_tilt_hu",
-    "verdict", *(f"{name}_{limit}" for name in QUANTITIES for limit in ("low", "high")), "in_control",
+    "verdict", *(f"{name}_{limit}" for name in QUANTITIES for limit in ("low", "mean", "high")), "in_control",
 )  # fmt: skip
 
 
@@ -57,17 +57,20 @@ def control_limits(values: Float[np.ndarray, " n"]) -> Limits | None:
 
 
 def control_rows(scans: Iterable[tuple[str, str, Mapping]]) -> list[dict]:
-    """One row per scan whose phantom gave a line, by protocol, in order of enrolment.
+    """One row per scan whose phantom gave a line, by protocol and phantom, in order of enrolment.
+
+    Two phantoms on one scanner do not read the same line, so each has its own limits and its own count of scans.
 
     Args:
         scans: patient, verdict and facts of the calibration, in order of enrolment.
     """
-    groups: dict[Protocol, list[dict]] = {}
+    groups: dict[tuple[Protocol, str], list[dict]] = {}
     for patient_id, verdict, facts in scans:
         if facts.get("level") == "phantom":
             protocol = Protocol(**facts["protocol"])
-            groups.setdefault(protocol, []).append(_row(protocol, patient_id, verdict, facts))
-    ordered = [groups[protocol] for protocol in sorted(groups, key=str)]
+            group = groups.setdefault((protocol, facts["phantom"]), [])
+            group.append(_row(protocol, patient_id, verdict, facts))
+    ordered = [groups[key] for key in sorted(groups, key=lambda key: (str(key[0]), key[1]))]
     for rows in ordered:
         _judge(rows)
     return [row | {"scan": number} for rows in ordered for number, row in enumerate(rows, 1)]
@@ -90,7 +93,7 @@ def _judge(rows: list[dict]) -> None:
         if limits is None:
             continue
         for row in rows:
-            row[f"{name}_low"], row[f"{name}_high"] = limits.low, limits.high
+            row |= {f"{name}_{limit}": value for limit, value in asdict(limits).items()}
         for row, inside in zip(trusted, limits.hold(values), strict=True):
             if not inside:
                 row["in_control"] = "no"

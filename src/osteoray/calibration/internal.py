@@ -3,7 +3,8 @@
 Their HU as an ideal scanner would read them at the scan's tube voltage are regressed on those measured; this takes out
 the scanner's gain and offset. The slope of hydroxyapatite itself then comes from physics alone: fat and muscle change
 too little with photon energy to tell the beam's (5 HU of fat are 5 keV, a tenth of the slope). Published errors of
-such calibrations are 5 to 10 % (Bartenschlager 2022), so their values carry no T-score.
+such calibrations are 5 to 10 % (Bartenschlager 2022): `CAL-LEVEL` warns of every one, and the clinic's report prints
+beside the QCT value that it was calibrated internally.
 """
 
 from __future__ import annotations

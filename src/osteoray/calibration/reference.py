@@ -24,10 +24,12 @@ class ReferenceScan:
 
     Attributes:
         protocol: of the scan.
+        phantom: name of the phantom that gave its line.
         slope_mg_cm3_per_hu, intercept_mg_cm3: its line.
     """
 
     protocol: Protocol
+    phantom: str
     slope_mg_cm3_per_hu: float
     intercept_mg_cm3: float
 
@@ -53,6 +55,7 @@ def reference_scans(rows: Iterable[Mapping[str, str]]) -> list[ReferenceScan]:
     return [
         ReferenceScan(
             Protocol(row["scanner"], float(row["kvp"]) if row["kvp"] else None, row["kernel"]),
+            row["phantom"],
             float(row["slope_mg_cm3_per_hu"]),
             float(row["intercept_mg_cm3"]),
         )
@@ -62,7 +65,9 @@ def reference_scans(rows: Iterable[Mapping[str, str]]) -> list[ReferenceScan]:
 
 
 def reference_line(scans: Iterable[ReferenceScan], protocol: Protocol, *, latest: int, fewest: int) -> ReferenceLine:
-    """The mean line of the latest scans with a protocol.
+    """The mean line of the latest scans with a protocol, all by one phantom.
+
+    Phantoms of two makers differ by up to a sixth in slope, so their mean would belong to neither.
 
     Args:
         scans: in order of enrolment; scans carry no dates.
@@ -71,9 +76,16 @@ def reference_line(scans: Iterable[ReferenceScan], protocol: Protocol, *, latest
         fewest: how many there must be.
 
     Raises:
-        Withheld: CAL-REFERENCE, too few scans, or a protocol that is not recorded.
+        Withheld: CAL-REFERENCE, too few scans, scans of several phantoms, or a protocol that is not recorded.
     """
-    same = [scan for scan in scans if protocol.is_known and scan.protocol == protocol][-latest:]
+    every = [scan for scan in scans if protocol.is_known and scan.protocol == protocol]
+    phantoms = sorted({scan.phantom for scan in every})
+    if len(phantoms) > 1:
+        raise Withheld(
+            "CAL-REFERENCE",
+            f"{protocol}: expected reference scans of one phantom, got {', '.join(phantoms)}; keep the rows of one",
+        )
+    same = every[-latest:]
     if len(same) < fewest:
         raise Withheld("CAL-REFERENCE", f"{protocol}: expected at least {fewest} reference scans, got {len(same)}")
     slopes = np.array([scan.slope_mg_cm3_per_hu for scan in same])

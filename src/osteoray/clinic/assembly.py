@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from osteoray.clinic.record import Estimate, Measurement, Patient, Precision, Remark, TScore
+from osteoray.clinic.record import Estimate, Measurement, Patient, Precision, Qct, Remark, TScore
 from osteoray.errors.verdict import Verdict
 
 Row = Mapping[str, str]
@@ -17,7 +17,7 @@ def assemble_patient(
     patient_id: str,
     person: Mapping[str, object],
     bmd: Sequence[Row],
-    qct_g_cm2: dict[str, float],
+    qct: dict[str, Qct],
     exclusions: Sequence[Row],
     t_score: Callable[[Estimate], TScore],
 ) -> Patient:
@@ -27,14 +27,14 @@ def assemble_patient(
         patient_id: the patient.
         person: sex and age_years.
         bmd: the patient's rows of bmd.tsv.
-        qct_g_cm2: side to QCT aBMD.
+        qct: side to QCT.
         exclusions: the patient's rows of exclusions.tsv.
         t_score: T-score of a DXA-equivalent estimate.
     """
     measurements = tuple(_measurement(row, exclusions, t_score) for row in bmd)
     known = {remark for measurement in measurements for remark in measurement.remarks}
     remarks = tuple(dict.fromkeys(r for r in map(_remark, exclusions) if r not in known))
-    return Patient(patient_id, str(person["sex"]), float(str(person["age_years"])), measurements, qct_g_cm2, remarks)
+    return Patient(patient_id, str(person["sex"]), float(str(person["age_years"])), measurements, qct, remarks)
 
 
 def _measurement(row: Row, exclusions: Sequence[Row], t_score: Callable[[Estimate], TScore]) -> Measurement:
@@ -44,7 +44,8 @@ def _measurement(row: Row, exclusions: Sequence[Row], t_score: Callable[[Estimat
     keys = (row["xray_id"], row["side"], row["pose"])
     if any(remark.verdict is Verdict.WITHHELD for remark in remarks):
         return Measurement(*keys, None, None, None, None, tuple(remarks))
-    dxa = _estimate(row, "dxa_equivalent_g_cm2", "dxa_low_g_cm2", "dxa_high_g_cm2")
+    calibrated = row["qct_calibration_level"] != "none"
+    dxa = _estimate(row, "dxa_equivalent_g_cm2", "dxa_low_g_cm2", "dxa_high_g_cm2") if calibrated else None
     return Measurement(
         *keys,
         _estimate(row, "predicted_bmd_g_cm2", "low_g_cm2", "high_g_cm2"),

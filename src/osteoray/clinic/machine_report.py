@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from osteoray.clinic.record import SIDES, Estimate, Measurement, Model, Patient, Remark
-from osteoray.clinic.wording import DISCLAIMER, NO_T_SCORE, QUANTITY
+from osteoray.clinic.record import SIDES, Estimate, Measurement, Model, Patient, Qct, Remark
+from osteoray.clinic.wording import DISCLAIMER, QCT_LEVELS, QUANTITY, no_t_score
 
 SCHEMA = "osteoray-patient-report/1"
 
@@ -20,7 +20,7 @@ def machine_report(patient: Patient, model: Model) -> dict:
         "patient": {"patient_id": patient.patient_id, "sex": patient.sex, "age": patient.age_years},
         "status": str(patient.verdict),
         "hips": [_hip(patient, side) for side in SIDES],
-        "measurements": [_measurement(measurement) for measurement in patient.measurements],
+        "measurements": [_measurement(m, patient.qct.get(m.side)) for m in patient.measurements],
         "findings": [_remark(remark) for remark in patient.reasons],
         "model": {
             "name": model.name,
@@ -35,12 +35,22 @@ def machine_report(patient: Patient, model: Model) -> dict:
 
 def _hip(patient: Patient, side: str) -> dict:
     chosen = patient.chosen(side)
-    qct = {"value": patient.qct_g_cm2[side], "unit": "g/cm2", "scale": "QCT"} if side in patient.qct_g_cm2 else None
-    return {"side": side, "qct_abmd": qct, "estimate": _measurement(chosen) if chosen else None}
+    qct = patient.qct.get(side)
+    return {
+        "side": side,
+        "qct_abmd": _qct(qct) if qct else None,
+        "estimate": _measurement(chosen, qct) if chosen else None,
+    }
 
 
-def _measurement(measurement: Measurement) -> dict:
-    t_score = {"value": None, "reason": NO_T_SCORE} if measurement.t_score is None else asdict(measurement.t_score)
+def _qct(qct: Qct) -> dict:
+    told = {"calibration_level": qct.level, "calibration": QCT_LEVELS[qct.level] or "calibrated by a phantom"}
+    return {"value": qct.value_g_cm2, "unit": "g/cm2", "scale": "QCT"} | told
+
+
+def _measurement(measurement: Measurement, qct: Qct | None) -> dict:
+    absent = {"value": None, "reason": no_t_score(qct)}
+    t_score = absent if measurement.t_score is None else asdict(measurement.t_score)
     return {
         "xray_id": measurement.xray_id,
         "side": measurement.side,

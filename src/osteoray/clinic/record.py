@@ -57,6 +57,19 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Qct:
+    """QCT aBMD of a hip. It never has a T-score, whatever calibrated it.
+
+    Attributes:
+        value_g_cm2: areal density.
+        level: what calibrated it: phantom, asynchronous, internal or none.
+    """
+
+    value_g_cm2: float
+    level: str
+
+
+@dataclass(frozen=True)
 class TScore:
     """An estimated T-score with its interval, the probability of T ≤ -2.5, and its reference."""
 
@@ -112,7 +125,7 @@ class Patient:
         sex: F or M.
         age_years: age at the X-ray.
         measurements: every hip on every X-ray.
-        qct_g_cm2: side to QCT aBMD, where the CT could be measured.
+        qct: side to QCT, where the CT could be measured.
         remarks: findings on the patient, the CT or an X-ray as a whole.
     """
 
@@ -120,7 +133,7 @@ class Patient:
     sex: str
     age_years: float
     measurements: tuple[Measurement, ...]
-    qct_g_cm2: dict[str, float]
+    qct: dict[str, Qct]
     remarks: tuple[Remark, ...]
 
     def chosen(self, side: str) -> Measurement | None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from osteoray.clinic.chart import ReferenceLines, draw_cohort_chart, draw_reference_chart
 from osteoray.clinic.page_frame import INNER_MM, STATE_COLOURS, draw_state
 from osteoray.clinic.pictures import Picture, draw_overlay, draw_xray
-from osteoray.clinic.record import SIDES, Measurement, Patient
+from osteoray.clinic.record import SIDES, Measurement, Patient, Qct
 from osteoray.clinic.sheet import MARGIN_MM, MUTED, Sheet
-from osteoray.clinic.wording import NO_T_SCORE, STATES
+from osteoray.clinic.wording import STATES, no_t_score, qct_in_words
 
 
 def draw_result_page(
@@ -51,15 +51,14 @@ def _hip(sheet: Sheet, x_mm: float, y_mm: float, width_mm: float, patient: Patie
         sheet.text(inner, y_mm + 27.5, interval, 9)
         source = f"aBMD on the scale of QCT, from X-ray {chosen.xray_id} ({chosen.pose})"
         sheet.paragraph(inner, y_mm + 32.8, width_mm - 10, source, 7.5, 1, color=MUTED)
-        _t_score(sheet, inner, y_mm + 37.5, width_mm - 10, chosen)
-    qct = f"{patient.qct_g_cm2[side]:.3f} g/cm²" if side in patient.qct_g_cm2 else "not available"
-    sheet.text(inner, y_mm + 50, f"QCT aBMD of this hip  {qct}", 8.5)
+        _t_score(sheet, inner, y_mm + 37.5, width_mm - 10, chosen, patient.qct.get(side))
+    sheet.text(inner, y_mm + 50, qct_in_words(patient.qct.get(side)), 8.5)
 
 
-def _t_score(sheet: Sheet, x_mm: float, y_mm: float, width_mm: float, chosen: Measurement) -> None:
+def _t_score(sheet: Sheet, x_mm: float, y_mm: float, width_mm: float, chosen: Measurement, qct: Qct | None) -> None:
     t_score = chosen.t_score
     if t_score is None or chosen.dxa is None:
-        sheet.paragraph(x_mm, y_mm, width_mm, NO_T_SCORE, 6.8, 3, color=MUTED)
+        sheet.paragraph(x_mm, y_mm, width_mm, no_t_score(qct), 6.8, 3, color=MUTED)
         return
     probability = 100 * t_score.probability_osteoporosis
     text = (

@@ -27,6 +27,7 @@ VALUE_COLUMNS = {
     "low_g_cm2": "lower end of its interval, g/cm²",
     "high_g_cm2": "upper end of its interval, g/cm²",
     "qct_abmd_g_cm2": "aBMD of the same hip by QCT, g/cm²; empty if not measured",
+    "qct_calibration_level": "what calibrated that QCT: phantom, asynchronous, internal or none",
     "area_cm2": "projected area of the bone at the hip, cm²; empty if withheld",
     "codes": "reason codes; see the sheet Exclusions for their meaning",
 }
@@ -72,7 +73,9 @@ def _values(patient: Patient) -> list[list]:
         handed_over = int(patient.chosen(m.side) is m)
         area_cm2 = None if m.area_cm2 is None else round(m.area_cm2, 1)
         codes = " ".join(remark.code for remark in m.remarks)
-        rows.append([*who, handed_over, *numbers, patient.qct_g_cm2.get(m.side), area_cm2, codes or None])
+        qct = patient.qct.get(m.side)
+        reference = [qct.value_g_cm2, qct.level] if qct else [None, None]
+        rows.append([*who, handed_over, *numbers, *reference, area_cm2, codes or None])
     return rows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from osteoray.clinic.record import Qct
+
 DISCLAIMER = (
     "Research use only. Not a medical device; not for diagnosis, treatment or monitoring. Estimated from a radiograph "
     "by software; not a DXA measurement. A value in the normal range does not exclude osteoporosis. Decisions need a "
@@ -17,6 +19,16 @@ NO_T_SCORE = (
     "to DXA is available."
 )
 
+NO_T_SCORE_UNCALIBRATED = "T-score: not given, because the CT of this hip was not calibrated."
+
+QCT_LEVELS = {
+    "phantom": "",
+    "asynchronous": "by earlier scans",
+    "internal": "calibrated internally",
+    "none": "not calibrated",
+}
+"""What a report says beside a QCT value, by what calibrated it; nothing beside the ordinary."""
+
 NOT_MEASURED = (
     "Lumbar spine and femoral neck BMD, T- and Z-scores unless printed, fracture risk, change over time, "
     "fractures, arthritis or any other finding in the image."
@@ -27,3 +39,18 @@ STATES = {
     "warning": "A hip has no value, or a check asks for care.",
     "withheld": "No value is given, and the reason is stated.",
 }
+
+
+def no_t_score(qct: Qct | None) -> str:
+    """Why a hip has no T-score, by its QCT."""
+    return NO_T_SCORE_UNCALIBRATED if qct and qct.level == "none" else NO_T_SCORE
+
+
+def qct_in_words(qct: Qct | None) -> str:
+    """QCT aBMD of a hip, with what calibrated it where that was not a phantom in the CT."""
+    if qct is None:
+        return "QCT aBMD of this hip  not available"
+    level = QCT_LEVELS[qct.level]
+    if not level:
+        return f"QCT aBMD of this hip  {qct.value_g_cm2:.3f} g/cm²"
+    return f"QCT aBMD  {qct.value_g_cm2:.3f} g/cm² ({level})"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from osteoray.config.section import Section
 
@@ -119,6 +119,36 @@ Defect = Literal[
 ]
 """What can be wrong with a virtual patient; `osteoray.simulation.defects` says what each does and what finds it."""
 
+_NO_CT: tuple[Defect, ...] = ("ct_empty", "ct_localizer_only", "ct_corrupt")
+_ALONE: tuple[Defect, ...] = (*_NO_CT, "xray_unreadable")
+_EXCLUSIVE: tuple[tuple[Defect, ...], ...] = (
+    ("implant_ct", "implant_xray"),
+    _NO_CT,
+    ("phantom_absent", "phantom_cut", "phantom_clipped", "phantom_turned"),
+    ("phantom_absent", "rods_swapped"),
+    # The second scan of the slice would fill the gap.
+    ("slice_missing", "slice_duplicate"),
+)
+"""Defects of which a patient can have one: he was operated on once, a phantom that is absent lies nowhere."""
+
+
+def _hidden_by(defect: Defect) -> frozenset[str]:
+    """Defects that nobody can see beside one that leaves no CT, or no X-ray, to look at; the patient's own remain."""
+    of_xray = {name for name in get_args(Defect) if name.startswith("xray_")}
+    of_body = {"implant_ct", "implant_xray", "very_large"}
+    return frozenset((of_xray if defect in of_xray else set(get_args(Defect)) - of_xray - of_body) - {defect})
+
+
+def _can_coexist(defects: tuple[Defect, ...]) -> tuple[Defect, ...]:
+    """Refuse what cannot be wrong, or cannot show, in one patient at once."""
+    for exclusive in _EXCLUSIVE:
+        if len(set(defects) & set(exclusive)) > 1:
+            raise ValueError(f"expected at most one of {', '.join(exclusive)}; remove the others")
+    for defect in set(defects) & set(_ALONE):
+        if hidden := sorted(_hidden_by(defect) & set(defects)):
+            raise ValueError(f"expected {defect} without {', '.join(hidden)}, which it hides; remove either")
+    return defects
+
 
 class SimulationConfig(Section):
     """Virtual patients with everything a hospital would deliver, and the truth."""
@@ -143,10 +173,24 @@ class SimulationConfig(Section):
     """X-ray system."""
     dxa: DxaConfig = DxaConfig()
     """DXA scanner."""
-    defects: dict[str, tuple[Defect, ...]] = Field(default_factory=dict)
-    """Defects on demand by patient, such as `V003: [phantom_turned]`; those of X-rays hit the patient's first one."""
+    defects: dict[str, Annotated[tuple[Defect, ...], AfterValidator(_can_coexist)]] = Field(default_factory=dict)
+    """Defects on demand by patient, such as `V003: [phantom_turned]`; those of X-rays hit the patient's first one.
+    Refused for unknown patients, and where one cannot be or show beside another."""
     truth: Literal["full", "compact"] = "full"
     """Keep the truth's volumes, or only its maps, labels and numbers (a large cohort)."""
+
+    @field_validator("defects")
+    @classmethod
+    def _of_patients_of_the_cohort(
+        cls, defects: dict[str, tuple[Defect, ...]], info: ValidationInfo
+    ) -> dict[str, tuple[Defect, ...]]:
+        count = info.data.get("patients")
+        # With a number of patients that is wrong itself, its own error is enough.
+        if count is not None and (unknown := sorted(set(defects) - {f"V{n:03d}" for n in range(1, count + 1)})):
+            raise ValueError(
+                f"expected patients from V001 to V{count:03d}, not {', '.join(unknown)}; correct them or raise patients"
+            )
+        return defects
 
     @model_validator(mode="after")
     def _labelmaps_have_a_folder(self) -> SimulationConfig:

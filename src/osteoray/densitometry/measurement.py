@@ -27,6 +27,7 @@ class HalfXray:
         pixel_cm2: area of a pixel of the half X-ray at the bone.
         qct_g_cm2: QCT aBMD of this hip; NaN if unknown.
         dxa_g_cm2: DXA BMD of this hip; NaN if unknown.
+        qct_level: what calibrated the QCT of this hip; empty if it has none.
     """
 
     patient_id: str
@@ -38,6 +39,12 @@ class HalfXray:
     pixel_cm2: float
     qct_g_cm2: float
     dxa_g_cm2: float
+    qct_level: str = ""
+
+    @property
+    def is_uncalibrated(self) -> bool:
+        """Whether its QCT was not calibrated at all: then it is no way to the scale of DXA, and so to a T-score."""
+        return self.qct_level == "none"
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Bmd:
         half_width_g_cm2: of its interval.
         map_g_cm2: the same read-out of the reference map.
         area_cm2: area of the predicted bone, at the bone.
-        dxa_g_cm2: DXA-equivalent BMD.
+        dxa_g_cm2: DXA-equivalent BMD; NaN also for a hip whose QCT was not calibrated.
         dxa_half_width_g_cm2: of its interval.
         read_out: threshold and line.
         findings: why the value is withheld or carries a warning.
@@ -109,7 +116,7 @@ def measure(halves: Sequence[HalfXray], settings: Settings) -> list[Bmd]:
                 spread[half.fold],
                 _value(half.reference, read_out, settings)[0] if half.reference else float("nan"),
                 area_cm2,
-                float(line(value)) if line else float("nan"),
+                float(line(value)) if line and not half.is_uncalibrated else float("nan"),
                 dxa_half_width,
                 read_out,
                 _findings(half, float(value), area_cm2, spread[half.fold], settings),
@@ -157,7 +164,7 @@ def _half_width(halves: Sequence[HalfXray], values: np.ndarray, other: np.ndarra
 
 def _dxa_line(halves: Sequence[HalfXray], values: np.ndarray, other: np.ndarray, settings: Settings):
     """The line from predicted BMD to DXA, fitted on held-out predictions, and the half width around it."""
-    truth = np.array([half.dxa_g_cm2 for half in halves])
+    truth = np.array([float("nan") if half.is_uncalibrated else half.dxa_g_cm2 for half in halves])
     use = other & np.isfinite(truth) & (values > 0)
     patients = [half.patient_id for half, used in zip(halves, use, strict=True) if used]
     if len(set(patients)) < settings.minimum_dxa_patients:

@@ -32,6 +32,11 @@ REASONS: dict[str, Reason] = {
     # CT and X-ray files.
     "ING-EMPTY": Reason("The CT folder holds no CT image.", True, "Export the CT series into the folder."),
     "ING-DICOM": Reason("A file is not readable DICOM.", True, "Export the series again."),
+    "ING-PERSON": Reason(
+        "Files of one patient carry different patient identifiers.",
+        True,
+        "Keep the files of one person only; give one person's files one PatientID.",
+    ),
     "ING-SERIES": Reason("No CT series covers the hips in axial slices.", True, "Export the axial soft-kernel series."),
     "ING-MISSING": Reason("Slices are missing.", True, "Export the complete series."),
     "ING-DUPLICATE": Reason("Slices lie twice at one position.", True, "Export one reconstruction only."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,15 @@ from osteoray.errors.verdict import Finding
 from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.volume import Volume
+from osteoray.ingest.ct_acquisition import acquisition_facts
 from osteoray.ingest.ct_checks import ct_warnings
 from osteoray.ingest.ct_copies import without_copies
-from osteoray.ingest.ct_frames import frame_header
 from osteoray.ingest.ct_gates import ordered_grid
 from osteoray.ingest.ct_pixels import AIR_HU, hounsfield_volume
-from osteoray.ingest.ct_series import Series, choose, group
+from osteoray.ingest.ct_series import choose, group
 from osteoray.ingest.ct_slices import read_slices
-from osteoray.ingest.dicom import label, open_dicom, optional_number, text
+from osteoray.ingest.dicom import label
+from osteoray.ingest.persons import one_person
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +33,13 @@ class CtScan:
         volume: int16 HU; k to superior, j to posterior, i to left.
         facts: acquisition, choice and repairs; JSON values that identify nobody.
         findings: warnings about contrast, field and motion.
+        person: PatientID as stored, to compare with the X-rays'; never written.
     """
 
     volume: Volume
     facts: dict
     findings: list[Finding]
+    person: str = field(repr=False)
 
 
 def read_ct(
@@ -67,8 +70,9 @@ def read_ct(
     """
     slices, others = read_slices(folder)
     if not slices:
-        raise UnreadableInput(folder.name, "folder", "CT images", _counted(others) or "no files", "ING-EMPTY")
+        raise UnreadableInput("CT folder", "content", "CT images", _counted(others) or "no files", "ING-EMPTY")
     series, alternatives = choose(group(slices), min_coverage_mm=min_coverage_mm, max_thickness_mm=max_thickness_mm)
+    person = one_person([item.person for item in series.slices])
     single, copies = without_copies(series)
     ordered, grid = ordered_grid(
         single,
@@ -97,25 +101,7 @@ def read_ct(
         "repairs": repairs,
     }
     limits = {"most_cut_mm": most_cut_mm, "most_step_mm": most_step_mm}
-    return CtScan(volume, facts, ct_warnings(volume, has_contrast=facts["has_contrast"], **limits))
-
-
-def acquisition_facts(series: Series) -> dict:
-    """How the scan was made, from the header of its first image: a keep-list of technical elements."""
-    first = series.slices[0]
-    dataset = frame_header(open_dicom(first.path, first.name, "ING-DICOM"), first.name, first.frame)
-    exposure_mas = optional_number(dataset, "Exposure")
-    return {
-        "kvp": optional_number(dataset, "KVP"),
-        "exposure_mas": optional_number(dataset, "ExposureInmAs") if exposure_mas is None else exposure_mas,
-        "manufacturer": label(text(dataset, "Manufacturer")),
-        "model": label(text(dataset, "ManufacturerModelName")),
-        "software": label(text(dataset, "SoftwareVersions")),
-        "table_height_mm": optional_number(dataset, "TableHeight"),
-        "reconstruction_diameter_mm": optional_number(dataset, "ReconstructionDiameter"),
-        "patient_position": label(text(dataset, "PatientPosition")),
-        "has_contrast": bool(text(dataset, "ContrastBolusAgent")),
-    }
+    return CtScan(volume, facts, ct_warnings(volume, has_contrast=facts["has_contrast"], **limits), person)
 
 
 def axial_order(volume: Volume) -> Volume:

@@ -13,6 +13,8 @@ from osteoray.ingest.ct_slices import CtSlice
 
 ROUNDING_MM = 0.011
 """Positions are written as decimal text, often with two decimals; that much is never a fault."""
+SAME_THICKNESS = 0.01
+"""Share by which nominal thicknesses of one series may differ: rounding."""
 MAX_TILT_DEG = 0.2
 MAX_TILT_DIFFERENCE_DEG = 1.0
 """Between the gantry's tilt as recorded and the slices' own."""
@@ -24,7 +26,8 @@ def ordered_grid(
     """The slices in order along the normal, and where their voxels lie.
 
     Raises:
-        Withheld: slices are missing, doubled, unevenly spaced, tilted, oblique, too thick or not in HU.
+        Withheld: slices are missing, doubled, unevenly spaced, tilted, oblique, too thick, of mixed thickness or not
+            in HU.
     """
     depths = np.array([float(series.normal @ item.position_mm) for item in series.slices])
     order = np.argsort(depths, kind="stable")
@@ -39,6 +42,7 @@ def ordered_grid(
             f"got {series.obliqueness_deg:.1f}",
         )
     check_thickness(series.thickness_mm, step_mm, max_thickness_mm)
+    check_same_thickness(slices)
     check_rescale(slices)
     first = slices[0]
     along_i, along_j = first.orientation
@@ -126,6 +130,21 @@ def check_thickness(thickness_mm: float, step_mm: float, limit_mm: float) -> Non
         raise Withheld(
             "ING-THICK",
             f"slices: expected at most {limit_mm:g} mm, got {thickness_mm:g} mm thick, {step_mm:.2f} mm apart",
+        )
+
+
+def check_same_thickness(slices: list[CtSlice]) -> None:
+    """Refuse slices of several thicknesses: noise and the blur of the cortex change along the bone.
+
+    Raises:
+        Withheld: the recorded thicknesses differ by more than rounding.
+    """
+    recorded = [item.thickness_mm for item in slices if item.thickness_mm is not None]
+    if recorded and max(recorded) > min(recorded) * (1 + SAME_THICKNESS):
+        raise Withheld(
+            "ING-SPACING",
+            f"SliceThickness (0018,0050): expected one thickness in all slices, got {min(recorded):g} to "
+            f"{max(recorded):g} mm",
         )
 
 

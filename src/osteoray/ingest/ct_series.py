@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from osteoray.errors.unreadable import Withheld
-from osteoray.ingest.ct_slices import CtSlice
+from osteoray.ingest.ct_slices import NEVER_MEASURED, CtSlice
 from osteoray.ingest.dicom import label
 from osteoray.ingest.kernels import sharpness
 
@@ -44,7 +44,7 @@ def region_named(words: str) -> Region:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """CT images of one reconstruction: one series, orientation, image type, kernel, matrix and pixel size."""
+    """CT images of one reconstruction: all that `group` compares is the same."""
 
     slices: tuple[CtSlice, ...]
 
@@ -66,9 +66,9 @@ class Series:
 
     @property
     def thickness_mm(self) -> float:
-        """Nominal thickness, or the mean distance between slices where none is recorded."""
-        recorded = self.slices[0].thickness_mm
-        return recorded if recorded is not None else self.coverage_mm / max(len(self.slices) - 1, 1)
+        """Largest nominal thickness, or the mean distance between slices where none is recorded."""
+        recorded = [item.thickness_mm for item in self.slices if item.thickness_mm is not None]
+        return max(recorded) if recorded else self.coverage_mm / max(len(self.slices) - 1, 1)
 
     @property
     def region(self) -> Region:
@@ -90,10 +90,17 @@ class Series:
 
 
 def group(slices: list[CtSlice]) -> list[Series]:
-    """Sort images into series, in a stable order."""
+    """Sort images into series, in a stable order.
+
+    A change of frame of reference or of tube voltage begins another series: positions in two frames, and bone in HU at
+    two voltages, do not compare.
+    """
     groups: dict[tuple, list[list[CtSlice]]] = {}
     for item in slices:
-        key = (item.series, item.image_type[:3], item.kernel, item.shape, item.spacing_mm, item.is_lossy, item.stack)
+        key = (
+            item.series, item.image_type[:3], item.kernel, item.shape, item.spacing_mm, item.is_lossy, item.stack,
+            item.frame_of_reference, item.kvp,
+        )  # fmt: skip
         for members in groups.setdefault(key, []):
             if np.abs(members[0].orientation - item.orientation).max() < SAME_ORIENTATION:
                 members.append(item)
@@ -107,7 +114,7 @@ def group(slices: list[CtSlice]) -> list[Series]:
 def objection(series: Series, min_coverage_mm: float) -> str | None:
     """Why a series cannot be measured, or None."""
     first = series.slices[0]
-    for value in ("LOCALIZER", "SECONDARY", "DERIVED"):
+    for value in NEVER_MEASURED:
         if value in first.image_type:
             return f"image type {value}"
     if first.is_lossy:

@@ -12,7 +12,9 @@ from pydicom import Dataset
 
 from osteoray.errors.unreadable import UnreadableInput
 from osteoray.ingest.ct_frames import frame_headers
+from osteoray.ingest.ct_lossy import is_lossy
 from osteoray.ingest.dicom import (
+    DICOM_SUFFIXES,
     has_preamble,
     named,
     number,
@@ -31,7 +33,11 @@ OTHER_OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.7": "secondary capture",
     "1.2.840.10008.5.1.4.1.1.88.67": "dose report",
     "1.2.840.10008.1.3.10": "DICOMDIR",
+    # A CT file is another object only if it is of the types below.
+    **dict.fromkeys((CT_IMAGE, *MULTIFRAME_CT), "localizer or derived CT without geometry"),
 }
+NEVER_MEASURED = ("LOCALIZER", "SECONDARY", "DERIVED")
+"""Values of ImageType that no measured image has."""
 MAX_RESCALE = 1e5
 """Largest slope or intercept believed; CT scanners write 1 and -1024 or so."""
 REGION_ELEMENTS = ("SeriesDescription", "ProtocolName", "BodyPartExamined")
@@ -45,7 +51,9 @@ class CtSlice:
         path: the file.
         name: how messages call it.
         frame: index in a multi-frame file; None where the file is one image.
+        person: PatientID as stored; only compared, never written into results.
         series: SeriesInstanceUID; never written anywhere.
+        frame_of_reference: FrameOfReferenceUID; never written anywhere.
         series_number: the number within the study, or empty.
         image_type: values of ImageType, upper case.
         orientation: unit directions of the columns' index i (first row) and of the rows' index j (second), LPS.
@@ -54,9 +62,10 @@ class CtSlice:
         shape: rows and columns.
         thickness_mm: nominal thickness; None if not recorded.
         kernel: reconstruction kernel.
+        kvp: tube voltage; None if not recorded.
         slope: HU per stored unit; None if not recorded.
         intercept: HU of the stored value 0; None if not recorded.
-        rescale_type: unit after rescaling; empty if not recorded.
+        rescale_type: unit after rescaling, upper case; empty if not recorded.
         is_lossy: whether compression lost values.
         tilt_deg: of the gantry as recorded; None if not recorded.
         stack: which stack and time of a multi-frame file; empty elsewhere.
@@ -66,7 +75,9 @@ class CtSlice:
     path: Path
     name: str
     frame: int | None
+    person: str
     series: str
+    frame_of_reference: str
     series_number: str
     image_type: tuple[str, ...]
     orientation: Float[np.ndarray, "2 3"]
@@ -75,6 +86,7 @@ class CtSlice:
     shape: tuple[int, int]
     thickness_mm: float | None
     kernel: str
+    kvp: float | None
     slope: float | None
     intercept: float | None
     rescale_type: str
@@ -98,7 +110,7 @@ def read_slices(folder: Path) -> tuple[list[CtSlice], Counter[str]]:
         if path.name.startswith("."):
             others["hidden file"] += 1
         elif not has_preamble(path):
-            if path.suffix.lower() in (".dcm", ".ima"):
+            if path.suffix.lower() in DICOM_SUFFIXES:
                 raise UnreadableInput(
                     name, "file", "DICOM with its preamble", f"{path.stat().st_size} bytes without", "ING-DICOM"
                 )
@@ -114,7 +126,7 @@ def read_slices(folder: Path) -> tuple[list[CtSlice], Counter[str]]:
 
 
 def ct_slices(dataset: Dataset, kind: str, path: Path, name: str) -> list[CtSlice]:
-    """The CT images of a file; none if it is something else.
+    """The CT images of a file; none if it is something else, or is never measured and lacks its geometry.
 
     Args:
         dataset: of the file.
@@ -123,14 +135,25 @@ def ct_slices(dataset: Dataset, kind: str, path: Path, name: str) -> list[CtSlic
         name: how messages call it.
 
     Raises:
-        UnreadableInput: an image lacks its geometry.
+        UnreadableInput: an image that could be measured lacks its geometry.
     """
-    if kind == CT_IMAGE:
-        return [parse_slice(dataset, path, name, None)]
-    if kind in MULTIFRAME_CT:
+    if kind != CT_IMAGE and kind not in MULTIFRAME_CT:
+        return []
+    has_lost = is_lossy(dataset)
+    try:
+        if kind == CT_IMAGE:
+            return [parse_slice(dataset, path, name, None, has_lost)]
         frames = enumerate(frame_headers(dataset, name))
-        return [parse_slice(header, path, f"{name} frame {number + 1}", number) for number, header in frames]
-    return []
+        return [parse_slice(header, path, f"{name} frame {number + 1}", number, has_lost) for number, header in frames]
+    except UnreadableInput:
+        if not set(NEVER_MEASURED) & set(image_type(dataset)):
+            raise
+        return []
+
+
+def image_type(dataset: Dataset) -> tuple[str, ...]:
+    """Values of ImageType, upper case."""
+    return tuple(value.upper() for value in texts(dataset, "ImageType"))
 
 
 def sop_class(dataset: Dataset, name: str, code: str) -> str:
@@ -145,8 +168,15 @@ def sop_class(dataset: Dataset, name: str, code: str) -> str:
     return uid
 
 
-def parse_slice(dataset: Dataset, path: Path, name: str, frame: int | None) -> CtSlice:
+def parse_slice(dataset: Dataset, path: Path, name: str, frame: int | None, has_lost: bool) -> CtSlice:
     """The header of a CT image as numbers.
+
+    Args:
+        dataset: of the image.
+        path: the file.
+        name: how messages call the image.
+        frame: index in a multi-frame file; None where the file is one image.
+        has_lost: whether compression lost values.
 
     Raises:
         UnreadableInput: an element of the geometry is absent or malformed.
@@ -178,19 +208,22 @@ def parse_slice(dataset: Dataset, path: Path, name: str, frame: int | None) -> C
         path=path,
         name=name,
         frame=frame,
+        person=text(dataset, "PatientID"),
         series=text(dataset, "SeriesInstanceUID"),
+        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         series_number=text(dataset, "SeriesNumber"),
-        image_type=tuple(value.upper() for value in texts(dataset, "ImageType")),
+        image_type=image_type(dataset),
         orientation=orientation / np.linalg.norm(orientation, axis=1, keepdims=True),
         position_mm=np.array(required("ImagePositionPatient", 3)),
         spacing_mm=(row_mm, column_mm),
         shape=(rows, columns),
         thickness_mm=thickness[0] if thickness and thickness[0] > 0 else None,
         kernel=text(dataset, "ConvolutionKernel"),
+        kvp=optional_number(dataset, "KVP"),
         slope=_rescale(dataset, "RescaleSlope", name),
         intercept=_rescale(dataset, "RescaleIntercept", name),
-        rescale_type=text(dataset, "RescaleType"),
-        is_lossy=text(dataset, "LossyImageCompression") == "01",
+        rescale_type=text(dataset, "RescaleType").upper(),
+        is_lossy=has_lost,
         tilt_deg=optional_number(dataset, "GantryDetectorTilt"),
         stack="/".join((text(dataset, "StackID"), text(dataset, "TemporalPositionIndex"))).strip("/"),
         words=" ".join(text(dataset, keyword) for keyword in REGION_ELEMENTS),

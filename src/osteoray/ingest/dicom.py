@@ -29,20 +29,23 @@ MAX_INFLATED_BYTES = 2**29
 """Largest data set accepted after inflating; a small file can hold a thousand times its size."""
 _PLAIN_TEXT = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM", "UI"}
 """Types of short texts, several separated by backslashes."""
-_UID = re.compile(r"\d+(?:\.\d+){4,}")
-_PLAIN_NAME = re.compile(
-    r"(CT|CR|DX|XR|MR|DICOM|DICOMDIR|IM|IMG|IMAGE|I|FILE|SLICE|S|SE|SER|SERIES|ST|STUDY|PA|PAT|P|V|X|Z|A)?"
-    r"[-_ ]?\d{0,6}(\.(dcm|ima|img))?",
-    re.IGNORECASE,
-)
-"""What devices call files and folders. People's names and record numbers do not look like it."""
+DICOM_SUFFIXES = (".dcm", ".ima")
+"""Names of files that claim to be DICOM, in lower case."""
+_PREFIX = r"(?:CT|CR|DX|XR|MR|DICOM|DICOMDIR|IM|IMG|IMAGE|FILE|SLICE|SE|SER|SERIES|ST|STUDY|X|Z)"
+_SUFFIX = r"(?:\.(?:dcm|ima|img))?"
+_PLAIN_NAME = re.compile(rf"(?:{_PREFIX}[-_ ]?\d{{0,5}}|\d{{1,4}}|V\d{{3}}){_SUFFIX}", re.IGNORECASE | re.ASCII)
+"""What devices, and this project, call files and folders: a word of imaging with a counter, or a short counter. Longer
+numbers may be record numbers or dates, other words may be names."""
+_UID_NAME = re.compile(rf"({_PREFIX}?[-_. ]?)(\d+(?:\.\d+){{4,}})({_SUFFIX})", re.IGNORECASE | re.ASCII)
+"""A UID, at most after such a word."""
 
 
 def spoken_name(path: Path, folder: Path) -> str:
     """Name of a file below its folder for messages, without what could identify a person.
 
-    Names that devices give stay; a UID keeps its last eight characters, any other part becomes eight characters of its
-    SHA-256, by which the file can be found again.
+    Names that devices give stay: a word such as IM or CT with a counter of at most five digits, or a counter of at most
+    four. A name that is a UID keeps the UID's last eight characters. Any other part, also one that only contains a UID,
+    becomes eight characters of its SHA-256, by which the file can be found again.
     """
     parts = path.relative_to(folder).parts if path.is_relative_to(folder) else (path.name,)
     return "/".join(_spoken(part) for part in parts)
@@ -51,9 +54,8 @@ def spoken_name(path: Path, folder: Path) -> str:
 def _spoken(part: str) -> str:
     if _PLAIN_NAME.fullmatch(part):
         return part
-    shortened = _UID.sub(lambda match: "…" + match.group()[-8:], part)
-    if shortened != part and not re.search(r"[^\W\d_]{3}", Path(shortened).stem):
-        return shortened
+    if found := _UID_NAME.fullmatch(part):
+        return f"{found[1]}…{found[2][-8:]}{found[3]}"
     return "~" + hashlib.sha256(part.encode("utf-8", "replace")).hexdigest()[:8]
 
 

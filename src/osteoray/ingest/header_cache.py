@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from osteoray.ingest.ct_slices import CtSlice
+from osteoray.ingest.private_files import replacing
 from osteoray.ingest.tree_file import TreeFile
 from osteoray.version import VERSION
 
@@ -54,9 +55,9 @@ def load(cache: Path, tree: Path) -> dict[Stamp, TreeFile]:
 
 
 def begin(cache: Path, known: Iterable[tuple[Stamp, TreeFile]]) -> None:
-    """Write a new cache with what is known."""
+    """Write a new cache with what is known, for its owner's eyes only; until it is complete, the old one stays."""
     cache.parent.mkdir(parents=True, exist_ok=True)
-    with open(cache, "w", encoding="utf-8") as file:
+    with replacing(cache) as file:
         file.write(json.dumps(FORMAT) + "\n")
         add(file, known)
 

@@ -13,6 +13,7 @@ from statistics import median
 
 from osteoray.errors.unreadable import Withheld
 from osteoray.ingest.ct_series import Series, choose, group
+from osteoray.ingest.dicom import DICOM_SUFFIXES
 from osteoray.ingest.tree_file import TreeFile
 
 PATIENT_COLUMNS = (
@@ -29,6 +30,8 @@ POSE_WORDS = (
     ("rest", r"\brest"),
 )
 HIP_PARTS = re.compile(r"PELVIS|HIP|FEMUR|THIGH|LEG|EXTREMITY|ABDOMEN", re.IGNORECASE)
+NO_PATIENT_ID = "no PatientID"
+"""How the names that stand for an absent PatientID begin, and the reason to exclude these patients."""
 POSE_ELEMENTS = ("SeriesDescription", "ProtocolName", "StudyDescription", "AcquisitionDeviceProcessingDescription")
 
 
@@ -50,42 +53,70 @@ def index_tree(
 ) -> Index:
     """Build the tables; patients in the order of their first study, then by name.
 
+    Whose files without PatientID are nobody can tell: each of their studies is an excluded patient of its own.
+
     Args:
         files: of the tree.
         min_coverage_mm: shortest CT series considered.
         max_thickness_mm: thickest CT slices preferred.
-        name_patients: from PatientIDs as stored to the names in the tables, such as `patient_names` or pseudonyms.
+        name_patients: from PatientIDs as stored, or what stands for them (`person`), to the names in the tables, such
+            as `patient_names` or pseudonyms.
     """
     by_patient = defaultdict(list)
     for file in files:
         if file.kind not in ("not DICOM", "unreadable"):
-            by_patient[file.patient].append(file)
+            by_patient[person(file)].append(file)
     index = Index([], [], _unusable_rows(files))
     names = name_patients(sorted(by_patient))
     patients_of_folder = defaultdict(set)
     for file in files:
         if file.kind == "CT":
-            patients_of_folder[Path(file.path).parent].add(file.patient)
+            patients_of_folder[Path(file.path).parent].add(person(file))
     for patient in sorted(by_patient, key=lambda p: (_first_date(by_patient[p]), names[p])):
         members = by_patient[patient]
         ct = ct_folder(names[patient], members, index.series, min_coverage_mm, max_thickness_mm)
         xrays = xray_rows(names[patient], members, index.series)
-        if ct or xrays:
-            exclude = "" if ct else "no axial CT series was found"
-            below = (owners for folder, owners in patients_of_folder.items() if ct and folder.is_relative_to(ct))
-            if any(owners != {patient} for owners in below):
-                exclude = "the CT folder holds CT images of other patients; sort it by patient"
+        is_nameless_study = not members[0].patient and members[0].study
+        if ct or xrays or is_nameless_study:
+            below = [owners for folder, owners in patients_of_folder.items() if ct and folder.is_relative_to(ct)]
+            shares_folder = any(owners != {patient} for owners in below)
+            exclude = exclusion(members[0].patient, ct, shares_folder)
             index.patients.append(patient_row(names[patient], members, ct, exclude))
             index.xrays.extend(xrays)
         index.series.extend(_other_rows(names[patient], members))
     return index
 
 
+def person(file: TreeFile) -> str:
+    """PatientID as stored; where it is absent, a name of the study, or of what else keeps the files of people apart."""
+    return file.patient or f"{NO_PATIENT_ID}, study {file.study or file.series or file.path}"
+
+
+def exclusion(stored: str, ct: str, shares_folder: bool) -> str:
+    """Why a patient cannot be used as indexed; empty if nothing is in the way.
+
+    Args:
+        stored: PatientID; empty if absent.
+        ct: folder of the CT; empty if there is none.
+        shares_folder: whether CT images of others lie there too.
+    """
+    reasons = []
+    if not stored:
+        reasons.append(f"{NO_PATIENT_ID}; each study without one is a patient of its own: enter one in its files")
+    if not ct:
+        reasons.append("no axial CT series was found")
+    if shares_folder:
+        reasons.append("the CT folder holds CT images of other patients; sort it by patient")
+    return "; ".join(reasons)
+
+
 def patient_names(stored: list[str]) -> dict[str, str]:
     """PatientIDs with letters, digits, - and _ only; made unique by a number where two become one."""
     names: dict[str, str] = {}
     for patient in sorted(stored):
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", patient).strip("_") or "unnamed"
+        # A study's UID is no name.
+        plain = "" if patient.startswith(NO_PATIENT_ID) else patient
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_") or "unnamed"
         taken, unique, number = set(names.values()), name, 2
         while unique in taken:
             unique, number = f"{name}_{number}", number + 1
@@ -211,7 +242,12 @@ def _kind_and_series(file: TreeFile) -> tuple[str, str]:
 
 
 def _unusable_rows(files: list[TreeFile]) -> list[dict]:
-    return [series_row("", [file], False, file.problem) for file in files if file.kind == "unreadable"]
+    """Files that cannot be read, and files named as DICOM that are not: ingest would refuse their folder."""
+    return [
+        series_row("", [file], False, file.problem)
+        for file in files
+        if file.kind == "unreadable" or (file.kind == "not DICOM" and Path(file.path).suffix.lower() in DICOM_SUFFIXES)
+    ]
 
 
 def _first_date(files: list[TreeFile]) -> str:

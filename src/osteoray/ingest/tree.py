@@ -78,6 +78,7 @@ def read_file(path: Path, name: str) -> TreeFile:
             path=name,
             kind=kind,
             patient=text(dataset, "PatientID"),
+            study=text(dataset, "StudyInstanceUID"),
             elements={keyword: text(dataset, keyword) for keyword in PATIENT},
             age_years=age_years(dataset),
             size_m=optional_number(dataset, "PatientSize"),

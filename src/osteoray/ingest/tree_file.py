@@ -14,7 +14,8 @@ class TreeFile:
     Attributes:
         path: relative to the tree.
         kind: CT, DX, CR, another object's name, "unreadable" or "not DICOM".
-        patient: PatientID as stored.
+        patient: PatientID as stored; empty if absent.
+        study: StudyInstanceUID.
         elements: the other elements as text.
         age_years: at the examination.
         size_m: body height.
@@ -28,6 +29,7 @@ class TreeFile:
     path: str
     kind: str
     patient: str = ""
+    study: str = ""
     elements: dict[str, str] | None = None
     age_years: float | None = None
     size_m: float | None = None

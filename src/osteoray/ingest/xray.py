@@ -15,6 +15,7 @@ from osteoray.imaging.radiograph import Radiograph
 from osteoray.ingest.ct_pixels import padding_mask
 from osteoray.ingest.ct_slices import sop_class
 from osteoray.ingest.dicom import decode_pixels, has_preamble, label, one_line, open_dicom, optional_number, text
+from osteoray.ingest.persons import check_same_person
 from osteoray.ingest.xray_field import exposed_field
 from osteoray.ingest.xray_geometry import ASSUMED, XrayGeometry, read_geometry
 from osteoray.ingest.xray_intensity import ValueScale, log_attenuation, value_scale
@@ -52,6 +53,7 @@ def read_xray(
     display_nepers: float,
     accepts_display: bool,
     default_sid_mm: float,
+    person_of_ct: str | None = None,
 ) -> XrayImage:
     """Read one projection radiograph.
 
@@ -63,25 +65,15 @@ def read_xray(
         display_nepers: attenuation given to the full range of display images.
         accepts_display: whether display images are read (with a warning) or refused.
         default_sid_mm: focus to detector where it is not recorded.
+        person_of_ct: PatientID of the CT, which the X-ray must carry too; None if there is no CT to compare with.
 
     Raises:
         UnreadableInput: the file cannot be used; the code says why.
     """
     name = xray_id
-    if not has_preamble(path):
-        raise UnreadableInput(
-            name, "file", "DICOM with its preamble", f"{path.stat().st_size} bytes without", "ING-XRAY"
-        )
-    dataset = open_dicom(path, name, "ING-XRAY", pixels=True)
-    modality = XRAY_IMAGES.get(sop_class(dataset, name, "ING-XRAY"))
-    if modality is None:
-        raise UnreadableInput(
-            name,
-            "SOPClassUID (0008,0016)",
-            "a DX or CR image",
-            text(dataset, "Modality") or "another object",
-            "ING-XRAY",
-        )
+    dataset, modality = open_xray(path, name)
+    if person_of_ct is not None:
+        check_same_person(text(dataset, "PatientID"), person_of_ct, name)
     view, laterality, turn = read_view(dataset, name), read_laterality(dataset, name), read_turn(dataset, name)
     if laterality in ("left", "right"):
         raise UnreadableInput(
@@ -102,11 +94,7 @@ def read_xray(
     geometry.sources.update(view=view, orientation=turn.source)
     facts = {
         "shape": list(array.shape),
-        "pitch_mm": list(geometry.pitch_mm),
-        "sid_mm": geometry.sid_mm,
-        "principal_point": list(geometry.principal_point),
-        "source_patient_mm": geometry.source_patient_mm,
-        "sources": geometry.sources,
+        **geometry_facts(geometry),
         "acquisition_class": acquisition_class,
         "laterality": laterality,
         **picture.facts,
@@ -114,6 +102,24 @@ def read_xray(
     }
     findings = [*warnings_of(xray_id, facts, scale), *picture.findings]
     return XrayImage(Radiograph(picture.attenuation, geometry.pitch_mm), facts, findings)
+
+
+def open_xray(path: Path, name: str) -> tuple[Dataset, str]:
+    """The elements of an X-ray file, and DX or CR.
+
+    Raises:
+        UnreadableInput: it is not DICOM, or another object.
+    """
+    if not has_preamble(path):
+        raise UnreadableInput(
+            name, "file", "DICOM with its preamble", f"{path.stat().st_size} bytes without", "ING-XRAY"
+        )
+    dataset = open_dicom(path, name, "ING-XRAY", pixels=True)
+    modality = XRAY_IMAGES.get(sop_class(dataset, name, "ING-XRAY"))
+    if modality is None:
+        got = label(text(dataset, "Modality")) or "another object"
+        raise UnreadableInput(name, "SOPClassUID (0008,0016)", "a DX or CR image", got, "ING-XRAY")
+    return dataset, modality
 
 
 def decode_attenuation(dataset: Dataset, name: str, scale: ValueScale) -> tuple[np.ndarray, np.ndarray | None]:
@@ -154,6 +160,17 @@ def turned(array: np.ndarray, geometry: XrayGeometry, turn: Turn) -> tuple[np.nd
     geometry = geometry.flipped(array.shape, rows=turn.flip_rows, columns=turn.flip_columns)
     array = array[:: -1 if turn.flip_rows else 1, :: -1 if turn.flip_columns else 1]
     return np.ascontiguousarray(array), geometry
+
+
+def geometry_facts(geometry: XrayGeometry) -> dict:
+    """Lengths, foot of the perpendicular, and where they come from; JSON values."""
+    return {
+        "pitch_mm": list(geometry.pitch_mm),
+        "sid_mm": geometry.sid_mm,
+        "principal_point": list(geometry.principal_point),
+        "source_patient_mm": geometry.source_patient_mm,
+        "sources": geometry.sources,
+    }
 
 
 def acquisition_facts(dataset: Dataset) -> dict:

@@ -32,6 +32,7 @@ def phantom_picture(
     core_fraction: float,
     facts: Mapping,
     codes: tuple[str, ...],
+    protocol: str,
 ) -> Figure:
     """Draw a calibration by a phantom.
 
@@ -43,6 +44,7 @@ def phantom_picture(
         core_fraction: part of it that was averaged.
         facts: of the calibration's manifest.
         codes: of its findings.
+        protocol: scanner, tube voltage and kernel in words.
     """
     figure, axes = new_figure(11.0, 6.4, 3, 2)
     low_mm, high_mm = facts["used_z_mm"]
@@ -51,13 +53,19 @@ def phantom_picture(
     _line(axes[0, 1], facts)
     _residuals(axes[1, 1], facts)
     _along_z(axes[2, 1], volume, slice_hu, facts)
-    _title(figure, facts, codes)
+    _title(figure, facts, codes, protocol)
     return figure
 
 
 @styled
-def fallback_picture(facts: Mapping, codes: tuple[str, ...]) -> Figure:
-    """Draw a calibration without a usable phantom: its line, and the tissues that it goes through if it has any."""
+def fallback_picture(facts: Mapping, codes: tuple[str, ...], protocol: str) -> Figure:
+    """Draw a calibration without a usable phantom: its line, and the tissues that it goes through if it has any.
+
+    Args:
+        facts: of the calibration's manifest.
+        codes: of its findings.
+        protocol: scanner, tube voltage and kernel in words.
+    """
     figure, axes = new_figure(6.6, 4.2)
     ax = axes[0, 0]
     slope, intercept = facts["slope_mg_cm3_per_hu"], facts["intercept_mg_cm3"]
@@ -71,17 +79,18 @@ def fallback_picture(facts: Mapping, codes: tuple[str, ...]) -> Figure:
             ax.annotate(told, (tissue["measured_hu"], density), (8, -10), textcoords="offset points", fontsize=8)
     ax.set(xlabel="HU", ylabel="Density, mg/cm³ HA")
     ax.grid(color=RULE, linewidth=0.5)
-    _title(figure, facts, codes)
+    _title(figure, facts, codes, protocol)
     return figure
 
 
-def _title(figure: Figure, facts: Mapping, codes: tuple[str, ...]) -> None:
+def _title(figure: Figure, facts: Mapping, codes: tuple[str, ...], protocol: str) -> None:
     sign = "+" if facts["intercept_mg_cm3"] >= 0 else "−"
     equation = (
         f"density = {facts['slope_mg_cm3_per_hu']:.4f} · HU {sign} {abs(facts['intercept_mg_cm3']):.2f} mg/cm³ HA"
     )
     source = facts.get("phantom") or f"level: {facts['level']}"
-    figure.suptitle(f"{source}: {equation}   {' '.join(codes)}", x=0.01, ha="left", fontsize=11, color=INK)
+    title = f"{source}: {equation}   {' '.join(codes)}\n{protocol}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
 
 
 def _slice(

@@ -11,15 +11,13 @@ from scipy.ndimage import shift
 
 from osteoray.config.simulation import Defect
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.bones import Side
 from osteoray.simulation.body import Body
 from osteoray.simulation.ct_setup import COUCH_RISE_PER_MM, Scan
-from osteoray.simulation.implant import hip_replacement, replace_hip
+from osteoray.simulation.implant import IMPLANT_SIDE, hip_replacement, replace_hip
 from osteoray.simulation.phantom import PhantomDesign
 from osteoray.simulation.scanner import Subject
 from osteoray.simulation.vessels_contrast import iodine_mg_cm3
 
-IMPLANT_SIDE = Side.LEFT
 THICK_MM = 5.0
 CUT_PHANTOM_MM = 40.0
 MOTION_MM = (6.0, 8.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from osteoray.config.simulation import Defect, SimulationConfig
+from osteoray.imaging.bones import Side
 from osteoray.simulation.body import Body
 from osteoray.simulation.ct_defects import design_of, grid_of, scan_of, slice_mm_of, subject_of
 from osteoray.simulation.ct_response import ct_response
@@ -13,6 +14,7 @@ from osteoray.simulation.defects import defects_of
 from osteoray.simulation.dicom_ct import CtHeader
 from osteoray.simulation.enrolment import VirtualPatient, generator
 from osteoray.simulation.gantry_tilt import TILT_DEG, tilted_ct
+from osteoray.simulation.implant import IMPLANT_SIDE
 from osteoray.simulation.phantom import PhantomDesign
 from osteoray.simulation.scanner import CtScan, scan_subject
 from osteoray.simulation.scanner_unit import scanner_unit
@@ -36,6 +38,13 @@ class CtExamination:
     ct: CtScan
     defects: frozenset[Defect]
     defect_facts: dict
+
+    @property
+    def disturbed_sides(self) -> frozenset[Side]:
+        """Hips that the CT does not show as they are: displaced by motion, or replaced."""
+        if "motion" in self.defects:
+            return frozenset(Side)
+        return frozenset({IMPLANT_SIDE} if "implant_ct" in self.defects else ())
 
 
 def examine_ct(config: SimulationConfig, patient: VirtualPatient, body: Body, design: PhantomDesign) -> CtExamination:

@@ -17,7 +17,10 @@ from osteoray.simulation.medial_mesh import distance_mm as solid_distance_mm
 from osteoray.simulation.texture import Deformation
 
 _SHAFT_LENGTH_MM = 260.0
+_SHAFT_STEP_MM = 10.0
 _BOW_RADIUS_MM = 1100.0
+_SHAFT_BALLS = (36, 54, 22, 41, 2)
+"""The template's balls below the lesser trochanter: at it, lateral and medial below it, two on the shaft's axis."""
 
 
 def build_femur(
@@ -80,7 +83,20 @@ def _shaped(
     landmarks = _stretched(landmarks, size, shift)
     # The shaft axis lies in the plane of the head.
     landmarks[2, 1] = 0.0
-    return MedialMesh(points, balls[:, 3] * size, bone_templates.FEMUR_TRIANGLES), landmarks
+    mesh = MedialMesh(points, balls[:, 3] * size, bone_templates.FEMUR_TRIANGLES)
+    return mesh.joined(_below_trochanter(mesh)), landmarks
+
+
+def _below_trochanter(mesh: MedialMesh) -> MedialMesh:
+    """What fills the gaps below the lesser trochanter, where the template's balls are joined by rods only.
+
+    The oval section at the trochanter narrows to the round shaft. Where both meet the corner of the outline is cut.
+    """
+    balls = np.column_stack([mesh.vertices_mm, mesh.radii_mm])[list(_SHAFT_BALLS)]
+    _, lateral, medial, upper, lowest = balls
+    cut = np.stack([lateral + upper, medial + upper, upper + lowest]) / 2
+    balls = np.concatenate([balls, cut])
+    return MedialMesh(balls[:, :3], balls[:, 3], np.array([[0, 1, 2], [1, 2, 3], [5, 6, 7]]))
 
 
 def _stretched(points: Float[np.ndarray, "n 3"], size: float, shift: Float[np.ndarray, "3"]) -> np.ndarray:
@@ -116,19 +132,20 @@ def _with_head(mesh: MedialMesh, neck_axis: Float[np.ndarray, "3"], radius_mm: f
 
 
 def _distal_shaft(mesh: MedialMesh, shaft_mm: Float[np.ndarray, "3"]) -> MedialMesh:
-    """Shaft below the template and 20 mm into it, bowed with its convexity to the front."""
-    order = np.argsort(mesh.vertices_mm[:, 2])
-    (x, y, z), second = mesh.vertices_mm[order[0]], mesh.vertices_mm[order[1]]
-    radius = float(mesh.radii_mm[order[0]])
-    below = np.arange(0.0, _SHAFT_LENGTH_MM + z, 20.0)
+    """Shaft that goes on from the template's lowest ball, bowed with its convexity to the front.
+
+    Both axis and radius continue the template: nothing of it begins inside the template, where its round end would
+    stand out of a section that is narrower or beside it.
+    """
+    lowest = int(np.argmin(mesh.vertices_mm[:, 2]))
+    (x, y, z), radius = mesh.vertices_mm[lowest], float(mesh.radii_mm[lowest])
+    below = np.arange(0.0, _SHAFT_LENGTH_MM + z, _SHAFT_STEP_MM)
     # The axis settles within 30 mm on the line through the shaft's centre.
     settle = np.exp(-below / 30.0)
     path_x = shaft_mm[0] + (x - shaft_mm[0]) * settle
     path_y = shaft_mm[1] + (y - shaft_mm[1]) * settle + below**2 / (2 * _BOW_RADIUS_MM)
     path = zip(path_x.tolist(), path_y.tolist(), (z - below).tolist(), strict=True)
-    above = (2 * second - mesh.vertices_mm[order[0]]).tolist()
-    start = [(above[0], above[1], above[2], radius), (float(second[0]), float(second[1]), float(second[2]), radius)]
-    return rods([start + [(px, py, pz, radius) for px, py, pz in path]])
+    return rods([[(px, py, pz, radius) for px, py, pz in path]])
 
 
 def _world_from_femur(

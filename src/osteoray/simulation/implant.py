@@ -13,6 +13,8 @@ from osteoray.imaging.bones import FEMUR, PELVIS, Side
 from osteoray.simulation.body import ADIPOSE_G_CM3, LEAN_G_CM3, Body, FemurTruth
 from osteoray.simulation.medial_mesh import Box, MedialMesh, crop_around, distance_mm
 
+IMPLANT_SIDE = Side.LEFT
+"""The hip that is replaced, in the CT as in the X-rays."""
 BALL_RADIUS_MM = 14.0
 """The common 28 mm ball."""
 CUP_MM = 3.5

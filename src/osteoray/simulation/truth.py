@@ -5,12 +5,13 @@ The neutral view looks along the normal of the plane of neck and shaft (Uemura 2
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from osteoray.geometry.affines import affine
+from osteoray.geometry.affines import affine, apply_affine
 from osteoray.geometry.camera import AP_CAMERA_FROM_WORLD_ROTATION, Camera
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import PROXIMAL_FEMUR, Side
@@ -117,21 +118,36 @@ def part_of_ct(
     return Part(channels.astype(np.float32), label.grid)
 
 
-def density_facts(body: Body, parts: BodyParts, ct: CtScan) -> dict[str, dict[str, float]]:
+def density_facts(
+    body: Body, parts: BodyParts, ct: CtScan, disturbed: Collection[Side] = ()
+) -> dict[str, dict[str, float]]:
     """Densities of both proximal femurs as JSON values.
 
     `abmd_g_cm2_ct` is what the pipeline can reach at best: the ideal QCT at the resolution and inside the label of the
-    CT, without noise. It is absent where the scan does not reach the region.
+    CT, without noise. It is absent where the CT does not show the whole region as it is.
+
+    Args:
+        body: the patient, undisturbed.
+        parts: the same, taken apart.
+        ct: the scan.
+        disturbed: sides that the CT shows changed, by motion or an implant.
     """
     facts = {}
     for side, femur in body.femurs.items():
         proximal = parts.proximal_density[side]
         facts[str(side)] = neutral_density(femur, proximal) | mineral_split(proximal)
         region = ct.proximal_femur == PROXIMAL_FEMUR[side]
-        if region.any():
+        if side not in disturbed and region.any() and _covers(ct.grid, body, side):
             at_ct = neutral_density(femur, part_of_ct(ct.ha_mg_cm3, ct.qct_ideal_mg_cm3, region, ct.grid))
             facts[str(side)]["abmd_g_cm2_ct"] = at_ct["abmd_g_cm2_qct"]
     return facts
+
+
+def _covers(grid: VoxelGrid, body: Body, side: Side) -> bool:
+    """Whether every voxel of a proximal femur has its centre inside a scan, tilted or not."""
+    voxels = np.argwhere(body.proximal_femur == PROXIMAL_FEMUR[side]).astype(float)
+    index = apply_affine(grid.index_from_world @ body.grid.world_from_index, voxels)
+    return bool(np.all((index >= -0.5) & (index <= np.array(grid.shape) - 0.5)))
 
 
 def shadow_facts(maps_g_cm2: dict[str, Float[np.ndarray, "rows columns"]]) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ from osteoray.simulation.body import Body
 from osteoray.simulation.defects import defects_of
 from osteoray.simulation.enrolment import VirtualPatient, VirtualXray, generator
 from osteoray.simulation.exposure import Exposure, draw_exposure
-from osteoray.simulation.implant import hip_replacement, replace_hip
+from osteoray.simulation.implant import IMPLANT_SIDE, hip_replacement, replace_hip
 from osteoray.simulation.parts import BodyParts, take_apart
 from osteoray.simulation.posing import draw_pose
 from osteoray.simulation.truth import camera_facts
@@ -21,8 +21,6 @@ from osteoray.simulation.xray_defects import spoil_exposure, spoil_picture, spoi
 from osteoray.simulation.xray_storage import PixelFormat
 from osteoray.simulation.xray_system import XrayImage, take_xray
 from osteoray.simulation.xray_view import XrayView, draw_view, project_body
-
-IMPLANT_SIDE = Side.LEFT
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +39,18 @@ class XrayExamination:
     defects: frozenset[Defect]
 
 
-def xray_parts(config: SimulationConfig, patient: VirtualPatient, body: Body, parts: BodyParts) -> BodyParts:
-    """The body as the X-rays meet it: with an implant if the patient has one by then.
+def is_operated(config: SimulationConfig, patient: VirtualPatient) -> bool:
+    """Whether the patient has an implant by the time of the X-rays."""
+    return bool({"implant_ct", "implant_xray"} & defects_of(config, patient.patient_id))
+
+
+def operated_parts(config: SimulationConfig, body: Body) -> BodyParts:
+    """The body with an implant, taken apart, as the X-rays of a patient who `is_operated` meet it.
 
     Args:
         config: of the cohort.
-        patient: who.
         body: the patient, without implant.
-        parts: the same, taken apart.
     """
-    if not {"implant_ct", "implant_xray"} & defects_of(config, patient.patient_id):
-        return parts
     metal = hip_replacement(body.femurs[IMPLANT_SIDE], IMPLANT_SIDE, body.grid)
     return take_apart(replace_hip(body, IMPLANT_SIDE), config.ct.kvp, metal)
 
@@ -73,7 +72,7 @@ def examine_xray(
         config: of the cohort.
         patient: who.
         body: the patient, without implant.
-        parts: of `xray_parts`.
+        parts: the body taken apart, or `operated_parts` of a patient who `is_operated`.
         xray: which one.
     """
     rng = generator(config.seed, patient.index, "xrays", int(xray.xray_id[1:]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32
+from scipy import ndimage
 
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.imaging.bones import Side
@@ -134,6 +135,11 @@ def _soft_tissue(
     binning = max(1, round(SOFT_TISSUE_PIXEL_MM / camera.pitch_mm[0]))
     coarse = camera.resized((max(1, camera.shape[0] // binning), max(1, camera.shape[1] // binning)))
     image = cast(soft, grid, coarse)
+    # Rays meet values linear between voxels, which shows as a comb of creases along the skin; averaged over the
+    # shadow of a voxel they are as smooth as quadratic splines. A box of width 1 has the standard deviation 12^-1/2.
+    magnification = camera.sid_mm / view.source_patient_mm
+    shadow_px = soft_tissue_mm * magnification / np.array(coarse.pitch_mm)
+    image = ndimage.gaussian_filter(image, (*(shadow_px / np.sqrt(12.0)), 0.0), mode="nearest", truncate=3.0)
     return np.stack([resize_image(image[..., channel], camera.shape) for channel in range(2)], axis=-1)
 
 
