@@ -54,4 +54,4 @@ def test_repetitions_are_compressed_as_well_as_gzip_does() -> None:
 
 def test_the_gzip_program_accepts_it(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(written(contents()["noise"], 2))
-    subprocess.run(["gzip", "-t", tmp_path / "a.gz"], check=True)
+    assert subprocess.run(["gzip", "-t", tmp_path / "a.gz"], check=False).returncode == 0

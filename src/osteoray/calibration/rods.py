@@ -58,7 +58,7 @@ def trace_rods(
     """Centres of the levels in every slice of an axial volume, found in slices without metal."""
     pattern, pose = track.pattern, track.poses[0]
     slices = volume.array.shape[0]
-    z_mm = volume.grid.world_from_index[2, 3] + volume.grid.spacing_mm[0] * np.arange(slices)
+    z_mm = volume.grid.axes_mm()[2]
     middles = np.array([(p.y_mm, p.x_mm) for p in track.poses])
     path_mm = np.stack([robust_curve(track.z_mm, middles[:, axis], z_mm) for axis in (0, 1)], axis=-1)
     origin, turn = np.array([pose.y_mm, pose.x_mm]), -1.0 if pattern.is_turned else 1.0

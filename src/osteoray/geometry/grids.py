@@ -70,6 +70,14 @@ class VoxelGrid:
         index = np.stack(np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij"), axis=-1)
         return apply_affine(self.world_from_index, index.astype(float))
 
+    def axes_mm(self) -> tuple[Float[np.ndarray, " i"], Float[np.ndarray, " j"], Float[np.ndarray, " k"]]:
+        """World x along i, y along j and z along k of the voxels of an axial grid."""
+        x, y, z = (
+            self.world_from_index[world, 3] + self.world_from_index[world, axis] * np.arange(self.shape[axis])
+            for world, axis in ((0, 2), (1, 1), (2, 0))
+        )
+        return x, y, z
+
     def matches(self, other: VoxelGrid, tolerance_mm: float = 1e-3) -> bool:
         """Whether two grids have the same voxels."""
         return self.shape == other.shape and np.allclose(

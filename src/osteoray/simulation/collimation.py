@@ -71,11 +71,6 @@ class Collimator:
         )
         return np.clip(turned + middle, 0, np.array(self.shape, float)) - 0.5
 
-    def is_open(self) -> bool:
-        """Whether all of the detector lies in the field."""
-        top, bottom, left, right = self.edges
-        return top <= 0 and left <= 0 and bottom >= self.shape[0] and right >= self.shape[1]
-
     def _on_detector(self) -> tuple[float, float, float, float]:
         top, bottom, left, right = self.edges
         return max(top, 0.0), min(bottom, float(self.shape[0])), max(left, 0.0), min(right, float(self.shape[1]))

@@ -100,16 +100,10 @@ def ct_grid(body: Body, scan: Scan, matrix: int, pixel_mm: float, slice_mm: floa
     return VoxelGrid.axial((count, matrix, matrix), (slice_mm, pixel_mm, pixel_mm), origin_mm)
 
 
-def axes_mm(grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World x, y, z of the voxels of an axial grid along i, j, k."""
-    origin_mm = grid.world_from_index[:3, 3]
-    return tuple(origin_mm[2 - axis] + np.arange(grid.shape[axis]) * grid.spacing_mm[axis] for axis in (2, 1, 0))
-
-
 def _posterior_skin_mm(body: Body, hips_mm: np.ndarray, design: PhantomDesign) -> float:
     """Lowest skin above the phantom."""
     inside = (body.adipose_g_cm3 + body.lean_g_cm3) > 0.3
-    x_mm, y_mm, z_mm = axes_mm(body.grid)
+    x_mm, y_mm, z_mm = body.grid.axes_mm()
     slab = inside[np.abs(z_mm - hips_mm[2]) < design.slab_length_mm / 2]
     slab = slab[:, :, np.abs(x_mm - hips_mm[0]) < design.slab_width_mm / 2]
     return float(y_mm[np.flatnonzero(slab.any(axis=(0, 2)))[-1]])

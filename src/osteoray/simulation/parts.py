@@ -111,11 +111,9 @@ def _on_side(body: Body, side: Side) -> Bool[np.ndarray, "k j i"]:
     other = next(s for s in Side if s != side)
     towards_mm = body.femurs[side].head_centre_mm - body.femurs[other].head_centre_mm
     middle_mm = (body.femurs[side].head_centre_mm + body.femurs[other].head_centre_mm) / 2
-    origin_mm = body.grid.world_from_index[:3, 3] - middle_mm
     # Axis by axis: the coordinates of all voxels would take more memory than the body.
-    z, y, x = (
-        (origin_mm[2 - axis] + body.grid.spacing_mm[axis] * np.arange(body.grid.shape[axis])) * towards_mm[2 - axis]
-        for axis in range(3)
+    x, y, z = (
+        (axis - middle) * step for axis, middle, step in zip(body.grid.axes_mm(), middle_mm, towards_mm, strict=True)
     )
     return z[:, None, None] + y[:, None] + x > 0
 

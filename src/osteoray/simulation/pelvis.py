@@ -98,11 +98,8 @@ def with_uneven_tuberosity(
 
 def _axes_mm(grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """World coordinates z, y, x of an axial grid, shaped to broadcast."""
-    origin, step, (n_k, n_j, n_i) = grid.world_from_index[:3, 3], grid.spacing_mm, grid.shape
-    z = (origin[2] + step[0] * np.arange(n_k)).astype(np.float32)[:, None, None]
-    y = (origin[1] + step[1] * np.arange(n_j)).astype(np.float32)[None, :, None]
-    x = (origin[0] + step[2] * np.arange(n_i)).astype(np.float32)[None, None, :]
-    return z, y, x
+    x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())
+    return z[:, None, None], y[:, None], x
 
 
 def hip_distance_mm(

@@ -25,7 +25,7 @@ from osteoray.simulation.beam_hardening import (
 from osteoray.simulation.body import Body
 from osteoray.simulation.ct_acquisition import KERNELS, Reading, acquire
 from osteoray.simulation.ct_response import TITANIUM_G_CM3, ct_response, relative_noise
-from osteoray.simulation.ct_setup import COUCH_RISE_PER_MM, Scan, axes_mm
+from osteoray.simulation.ct_setup import COUCH_RISE_PER_MM, Scan
 from osteoray.simulation.footprint import CoarseField, average, footprints, labels_of_half_filled
 from osteoray.simulation.phantom import PhantomDesign, paint_phantom, rod_centres_mm
 
@@ -107,7 +107,7 @@ def scan_subject(
         attenuation += response.titanium * TITANIUM_G_CM3 * average(subject.metal, footprint)
     if subject.iodine_mg_cm3 is not None:
         attenuation += response.iodine * 1e-3 * average(subject.iodine_mg_cm3, footprint)
-    axes = axes_mm(grid)
+    axes = grid.axes_mm()
     attenuation += _couch(axes[0], axes[1], scan)
     rods_mm = np.zeros((len(design.rods), 0, 3))
     if scan.placement is not None:
@@ -128,7 +128,7 @@ def scan_subject(
         rods_mm=rods_mm,
         slope_mg_cm3_per_hu=slope,
         intercept_mg_cm3=-slope * scan.offset_hu,
-        current_ma=TUBE_CURRENT_MA * np.interp(axes[2], axes_mm(coarse)[2], current),
+        current_ma=TUBE_CURRENT_MA * np.interp(axes[2], coarse.axes_mm()[2], current),
     )
 
 
@@ -136,7 +136,7 @@ def _streaks(
     subject: Subject, metal: np.ndarray, scan: Scan, design: PhantomDesign, grid: VoxelGrid, rng: np.random.Generator
 ) -> CoarseField:
     """Error by the implant in the slices that hold it, on finer pixels than the rest."""
-    heights_mm = axes_mm(subject.body.grid)[2][metal.any(axis=(1, 2))]
+    heights_mm = subject.body.grid.axes_mm()[2][metal.any(axis=(1, 2))]
     first_mm, reach_mm = float(heights_mm.min()) - STREAKY_STEP_MM, float(np.ptp(heights_mm)) + 2 * STREAKY_STEP_MM
     x_mm, y_mm, _ = grid.world_from_index[:3, 3]
     shape = (max(int(reach_mm / STREAKY_STEP_MM), 2), *grid.shape[1:])
@@ -160,7 +160,7 @@ def _coarse_rays(subject: Subject, scan: Scan, design: PhantomDesign, coarse: Vo
         water = tuple(1e-3 * rod.water_mg_cm3 for rod in design.rods)
         excess = (design.relative_attenuation(rod, response) - 1e-3 * rod.water_mg_cm3 for rod in design.rods)
         minerals = tuple(value / response.hydroxyapatite for value in excess)
-        axes = axes_mm(coarse)
+        axes = coarse.axes_mm()
         paint_phantom(soft, axes, design, scan.placement, 1e-3 * design.body_water_mg_cm3, water)
         paint_phantom(mineral_g_cm3, axes, design, scan.placement, 0.0, minerals)
     return rays_through(soft, mineral_g_cm3, metal, float(coarse.spacing_mm[1]), angles)

@@ -179,8 +179,7 @@ def _gap_mm(
 ) -> Float[np.ndarray, "k"]:
     """Distance from the midline to the skin of one half of the body, per slice, smoothed over some slices."""
     occupied = (channels[:, ::2, :, 0] + channels[:, ::2, :, 1] > 0.5).any(axis=1)
-    x_mm = grid.world_from_index[0, 3] + grid.spacing_mm[2] * np.arange(grid.shape[2])
-    aside = outward * (x_mm - middle_mm)
+    aside = outward * (grid.axes_mm()[0] - middle_mm)
     nearest = np.where(occupied & (aside >= 0), aside, np.inf).min(axis=1)
     nearest = np.where(np.isfinite(nearest), nearest, 0.0)
     return ndimage.gaussian_filter1d(nearest, 6.0 / grid.spacing_mm[0], mode="nearest")
