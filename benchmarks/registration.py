@@ -1,4 +1,4 @@
-"""Renderers and 2D-3D registration, measured on a real anatomy; prints Markdown tables.
+"""2D-3D registration, measured on a real anatomy; prints Markdown tables. Renderers: renderers.py.
 
 The target X-ray is made by a projector of its own (planes sampled by SciPy), with every bone moved, soft tissue,
 scatter, blur and noise. Run: python benchmarks/registration.py --labels Pelvic-Ref-001_label.nii.gz
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,7 @@ from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.geometry.rigid import angle_between_deg, rotation_about, rotation_from_vector
 from osteoray.imaging.bones import Bone
 from osteoray.imaging.radiograph import Radiograph
-from osteoray.imaging.resampling import spaced
 from osteoray.imaging.volume import Volume
-from osteoray.radiography.ray_integrals import areal_density_g_cm2
-from osteoray.radiography.shear_warp import GradientTarget, gradient_correlations, pixel_ray_lengths, render, sliced
 from osteoray.registration.bone_models import BODIES, bone_model
 from osteoray.registration.parametrisation import PoseSpace, mean_distance_mm, mean_image_distance_mm, unit_ranges
 from osteoray.registration.search import Effort
@@ -42,7 +38,6 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=2, help="X-rays with random poses")
     args = parser.parse_args()
     qct, bones = phantom(args.labels)
-    renderers(qct, bones)
     registrations(qct, bones, args.targets, args.starts)
 
 
@@ -68,84 +63,6 @@ def phantom(path: Path) -> tuple[Volume, Volume]:
 def body(qct: Volume, bones: Volume, name: str) -> Volume:
     mask = np.isin(bones.array, BODIES[name])
     return Volume(np.where(mask, qct.array, np.float32(0)), qct.grid).crop_to(mask, 6.0)
-
-
-def cpu_ms(call: Callable[[], object], calls: int = 1, repeats: int = 3) -> float:
-    """Least CPU milliseconds per inner call; the first, which compiles, is not counted."""
-    call()
-    spent = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        spent.append(time.process_time() - start)
-    return 1e3 * min(spent) / calls
-
-
-def renderers(qct: Volume, bones: Volume) -> None:
-    """Search renderer against the exact one and RTK."""
-    pelvis = body(qct, bones, "pelvis")
-    centre_mm = centre(bones, "pelvis")
-    full = Camera.from_geometry(
-        1000.0, (0.84, 0.84), (208.0, 255.5), (417, 512), ap_camera_from_world(centre_mm, 850.0)
-    )
-    print("| renderer | voxel mm | detector | CPU-ms per image | rmse to exact |")
-    print("|---|---|---|---|---|")
-    for voxel_mm, shape in ((1.0, (208, 256)), (1.5, (208, 256)), (2.0, (208, 256)), (3.0, (104, 128))):
-        volume = spaced(pelvis, (voxel_mm,) * 3)
-        smooth = ndimage.gaussian_filter(volume.array, 0.8, truncate=3.0)
-        volume = Volume(np.where(smooth < 8, np.float32(0), smooth), volume.grid)
-        camera, bone = full.resized(shape), sliced(volume)
-        exact = areal_density_g_cm2(volume, camera)
-        poses = np.repeat(camera.camera_from_world[None], 24, axis=0)
-        image = render(bone, camera.K, poses[:1], shape)[0]
-        rmse = np.sqrt(np.mean((image - exact) ** 2) / np.mean(exact**2))
-        ones = np.ones(shape, np.float32)
-        target = GradientTarget(camera.K, pixel_ray_lengths(camera.K, shape), ones, np.stack([ones] * 2), 0 * ones)
-        rows, columns = shape
-        size = f"{voxel_mm:g} | {columns}x{rows}"
-        exact_ms = cpu_ms(lambda v=volume, c=camera: areal_density_g_cm2(v, c))
-        render_ms = cpu_ms(lambda b=bone, c=camera, p=poses, s=shape: render(b, c.K, p, s), 24)
-        score_ms = cpu_ms(lambda b=bone, t=target, p=poses: gradient_correlations(b, t, p), 24)
-        print(f"| exact march | {size} | {exact_ms:.1f} | - |")
-        print(f"| shear-warp | {size} | {render_ms:.2f} ({exact_ms / render_ms:.0f}x faster) | {100 * rmse:.1f} % |")
-        print(f"| shear-warp with gradient correlation | {size} | {score_ms:.2f} | |")
-    fine = spaced(pelvis, (1.0, 1.0, 1.0))
-    march_ms = cpu_ms(lambda: areal_density_g_cm2(fine, full))
-    print(f"| exact march | 1 | 512x417 | {march_ms:.0f} | - |")
-    joseph_ms, rmse = joseph(fine, full, areal_density_g_cm2(fine, full))
-    print(f"| RTK Joseph | 1 | 512x417 | {joseph_ms:.0f} | {100 * rmse:.2f} % |\n")
-
-
-def joseph(volume: Volume, camera: Camera, exact: np.ndarray) -> tuple[float, float]:
-    """CPU milliseconds of RTK's Joseph projector and its difference from ours."""
-    import itk
-
-    focus_mm = camera.focus_mm
-    isocentre_mm = focus_mm + np.array([0.0, 850.0, 0.0])
-    # RTK's source at angle 0 lies on +z: its world is ours as (x, -z, -y) about the isocentre.
-    flipped = np.ascontiguousarray(volume.array[::-1, ::-1].transpose(1, 0, 2))
-    image = itk.image_from_array(flipped)
-    last_mm = apply_affine(volume.grid.world_from_index, np.array(volume.array.shape) - 1.0)
-    first_mm = volume.grid.world_from_index[:3, 3]
-    image.SetOrigin([first_mm[0] - isocentre_mm[0], isocentre_mm[2] - last_mm[2], isocentre_mm[1] - last_mm[1]])
-    image.SetSpacing(volume.grid.spacing_mm[[2, 0, 1]].tolist())
-    geometry = itk.RTK.ThreeDCircularProjectionGeometry.New()
-    geometry.AddProjection(850.0, 1000.0, 0.0)
-    rows, columns = camera.shape
-
-    def project() -> np.ndarray:
-        stack = itk.image_from_array(np.zeros((1, rows, columns), np.float32))
-        stack.SetSpacing([camera.pitch_mm[1], camera.pitch_mm[0], 1.0])
-        stack.SetOrigin([-camera.K[0, 2] * camera.pitch_mm[1], -camera.K[1, 2] * camera.pitch_mm[0], 0.0])
-        projector = itk.RTK.JosephForwardProjectionImageFilter[type(image), type(image)].New()
-        projector.SetInput(0, stack)
-        projector.SetInput(1, image)
-        projector.SetGeometry(geometry)
-        projector.Update()
-        return itk.array_from_image(projector.GetOutput())[0] * 1e-4
-
-    theirs = project()
-    return cpu_ms(project), float(np.sqrt(np.mean((theirs - exact) ** 2) / np.mean(exact**2)))
 
 
 def centre(bones: Volume, name: str) -> np.ndarray:

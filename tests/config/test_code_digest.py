@@ -63,3 +63,13 @@ def test_an_import_inside_a_function_counts(project):
     edit(project, "script.py", "print(g())", "def main():\n    from osteoray.a import other\n    other.h()\n")
     before, after = edit(project, "other.py", "2", "3")
     assert before != after
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"), [("+ 1;", "+ 2;", False), ("why", "why not", True), (" + ", "  + ", True)]
+)
+def test_the_c_file_of_a_module_counts_by_its_meaning(project, old, new, same):
+    source = project / "src" / "osteoray" / "a" / "deep.c"
+    source.write_text("/* why */ int f(int a) { return a + 1; }\n")
+    before, after = edit(project, "deep.c", old, new)
+    assert (before == after) == same

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from osteoray.geometry.affines import affine
+from osteoray.geometry.affines import affine, apply_affine
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import rotation_from_vector
@@ -59,6 +59,37 @@ def test_mass_is_conserved_in_the_parallel_limit():
     )
 
 
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.0, 0.0, 0.78), (0.5, 0.6, -0.4), (1.4, 0.0, 0.0)])
+def test_oblique_rays_equal_a_fine_march(turn):
+    grid = centred_grid((40, 36, 44), (1.5, 1.2, 1.0))
+    density = np.random.default_rng(2).uniform(-100, 900, grid.shape)
+    density = ndimage.gaussian_filter(density, 2.0).astype(np.float32)
+    turned = affine(rotation_from_vector(np.array(turn)), np.zeros(3)) @ grid.world_from_index
+    volume, view = Volume(density, VoxelGrid(grid.shape, turned)), camera(shape=(30, 40), pitch_mm=1.7)
+    reference = march(volume, view)
+    ours = areal_density_g_cm2(volume, view)
+    assert np.sqrt(np.mean((ours - reference) ** 2)) < 0.005 * np.sqrt(np.mean(reference**2))
+    assert ours.sum() == pytest.approx(reference.sum(), rel=1e-3)
+
+
+def march(volume, view, step_mm=0.2):
+    """Trilinear samples by SciPy."""
+    rays, focus_mm = view.rays(), view.focus_mm
+    unit = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    total = np.zeros(view.shape)
+    for distance_mm in np.arange(790.0, 910.0, step_mm):
+        index = apply_affine(volume.grid.index_from_world, focus_mm + unit * distance_mm)
+        total += ndimage.map_coordinates(volume.array, np.moveaxis(index, -1, 0), order=1, mode="grid-constant")
+    return total * step_mm * 1e-4
+
+
+def test_a_focus_inside_the_volume_sees_only_what_lies_ahead():
+    grid = centred_grid((30, 60, 30), (1.0, 1.0, 1.0))
+    density = Volume(np.full(grid.shape, 500.0, np.float32), grid)
+    view = camera(isocentre_mm=0.25, shape=(3, 3), pitch_mm=1.0)
+    assert areal_density_g_cm2(density, view) == pytest.approx(np.full((3, 3), 30.25 * 500 * 1e-4), rel=0.02)
+
+
 def test_depth_is_where_the_mass_lies():
     grid = centred_grid((20, 40, 20), (1.0, 1.0, 1.0))
     density = np.zeros(grid.shape, np.float32)
@@ -99,7 +130,7 @@ def test_agrees_with_the_reconstruction_toolkit():
     density = ndimage.gaussian_filter(density, 1.5, truncate=3.0).astype(np.float32)
     ours = areal_density_g_cm2(Volume(density, grid), camera(shape=(80, 90)))
     theirs = joseph(itk, density, grid, camera(shape=(80, 90)))
-    assert np.sqrt(np.mean((ours - theirs) ** 2)) < 0.003 * np.sqrt(np.mean(theirs**2))
+    assert np.sqrt(np.mean((ours - theirs) ** 2)) < 0.001 * np.sqrt(np.mean(theirs**2))
 
 
 def joseph(itk, density, grid, view):

@@ -11,8 +11,28 @@ from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import rotation_about, rotation_from_vector
 from osteoray.imaging.volume import Volume
+from osteoray.radiography import shear_warp as search_renderer
+from osteoray.radiography import shear_warp_kernels, shear_warp_native
 from osteoray.radiography.ray_integrals import areal_density_g_cm2
-from osteoray.radiography.shear_warp import GradientTarget, gradient_correlations, render, shear_warp, sliced
+from osteoray.radiography.shear_warp import (
+    GradientTarget,
+    facing_axis,
+    gradient_correlations,
+    pixel_ray_lengths,
+    render,
+    rendered_gradients,
+    shear_warp,
+    sliced,
+)
+
+
+@pytest.fixture(autouse=True, params=["numba", "c"])
+def kernels(request, monkeypatch):
+    """Every claim holds for both sets of kernels."""
+    if request.param == "c" and shear_warp_native.library() is None:
+        pytest.skip("no C compiler")
+    chosen = shear_warp_native if request.param == "c" else shear_warp_kernels
+    monkeypatch.setattr(search_renderer, "_kernels", lambda: chosen)
 
 
 def smooth_volume(seed=0, shape=(44, 40, 60), spacing_mm=3.0):
@@ -104,3 +124,53 @@ def test_a_bone_outside_the_picture_scores_zero():
     ones = np.ones(camera.shape, np.float32)
     target = GradientTarget(camera.K, ones, ones, np.stack([ones, ones]), np.zeros_like(ones))
     assert gradient_correlations(bone, target, camera.camera_from_world[None]) == pytest.approx(0.0)
+
+
+def some_target(camera, seed=3):
+    rng = np.random.default_rng(seed)
+    weights, background, *gradients = rng.uniform(size=(4, *camera.shape)).astype(np.float32)
+    return GradientTarget(camera.K, pixel_ray_lengths(camera.K, camera.shape), weights, np.stack(gradients), background)
+
+
+@pytest.mark.parametrize("shape", [(104, 128), (37, 51)])
+def test_kernels_agree(monkeypatch, shape):
+    if shear_warp_native.library() is None:
+        pytest.skip("no C compiler")
+    bone, camera = sliced(smooth_volume()), view().resized(shape)
+    turns = [(0.0, 0.0, 0.0), (14.0, -9.0, 30.0), (-20.0, 11.0, -4.0)]
+    shifts = [(0.0, 0.0, 0.0), (60.0, 0.0, -300.0), (-250.0, 90.0, 200.0)]
+    poses = np.stack([view(turn, shift).camera_from_world for turn, shift in zip(turns, shifts, strict=True)])
+    results = []
+    for chosen in (shear_warp_kernels, shear_warp_native):
+        monkeypatch.setattr(search_renderer, "_kernels", lambda chosen=chosen: chosen)
+        target = some_target(camera)
+        images = render(bone, camera.K, poses, camera.shape)
+        results.append([images, gradient_correlations(bone, target, poses), rendered_gradients(bone, target, poses)])
+    for numba, c in zip(*results, strict=True):
+        np.testing.assert_allclose(c, numba, rtol=1e-5, atol=1e-5 * np.abs(numba).max())
+
+
+def test_a_close_focus_is_rendered_too():
+    # Slices near the focus are enlarged more than twice on the plane image.
+    volume, camera = smooth_volume(), view(shift_mm=(0.0, 0.0, -760.0))
+    assert relative_rmse(shear_warp(volume, camera), areal_density_g_cm2(volume, camera)) < 0.05
+
+
+@pytest.mark.parametrize(("turn_deg", "axis"), [((0.0, 0.0, 0.0), 1), ((0.0, 0.0, 75.0), 2), ((80.0, 0.0, 0.0), 0)])
+def test_a_search_may_face_any_axis(turn_deg, axis):
+    volume, camera = smooth_volume(), view(turn_deg)
+    assert facing_axis(volume.grid, camera.camera_from_world) == axis
+    bone, pose = sliced(volume, axis), camera.camera_from_world[None]
+    image = render(bone, camera.K, pose, camera.shape)[0]
+    assert relative_rmse(image, areal_density_g_cm2(volume, camera)) < 0.03
+    ones, zeros = np.ones(camera.shape, np.float32), np.zeros(camera.shape, np.float32)
+    lengths = pixel_ray_lengths(camera.K, camera.shape)
+    own = rendered_gradients(bone, GradientTarget(camera.K, lengths, ones, np.stack([ones, ones]), zeros), pose)[0]
+    target = GradientTarget(camera.K, lengths, ones, own, zeros)
+    assert gradient_correlations(bone, target, pose) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_pose_that_is_not_a_number_is_refused():
+    bone, camera = sliced(smooth_volume()), view()
+    with pytest.raises(ValueError, match="camera_from_world: expected finite poses"):
+        render(bone, camera.K, np.full((1, 4, 4), np.nan), camera.shape)

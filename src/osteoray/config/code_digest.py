@@ -2,13 +2,14 @@
 
 Snakemake compares a script's time stamp (a fresh clone would retrain everything) and never looks into imported
 modules. The digest covers the syntax trees, without docstrings and comments, of the script and of every module of the
-package that it imports, directly or not.
+package that it imports, directly or not, and the C file beside a module that bears its name.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ PACKAGE = "osteoray"
 
 
 def code_digest(script: str | Path, source: str | Path) -> str:
-    """Digest of a script and of the package modules that it imports.
+    """Digest of a script and of the package modules that it imports, and of their C files.
 
     Args:
         script: the program's file.
@@ -43,6 +44,9 @@ def _tree(path: Path, _mtime_ns: int) -> ast.Module:
 
 @cache
 def _meaning(path: Path, mtime_ns: int) -> str:
+    if path.suffix == ".c":
+        text = re.sub(r"/\*.*?\*/|//[^\n]*", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        return f"{path.name} {hashlib.sha256(' '.join(text.split()).encode()).hexdigest()}"
     tree = _tree(path, mtime_ns)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -58,13 +62,16 @@ def _is_string(node: ast.expr) -> bool:
 
 @cache
 def _imports(path: Path, source: Path, mtime_ns: int) -> list[Path]:
+    if path.suffix == ".c":
+        return []
     names: set[str] = set()
     for node in ast.walk(_tree(path, mtime_ns)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    found = []
+    native = path.with_suffix(".c")
+    found = [native] if native.is_file() else []
     for name in names:
         if name.split(".")[0] == PACKAGE:
             place = source.joinpath(*name.split("."))

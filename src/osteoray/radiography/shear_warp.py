@@ -9,36 +9,46 @@ sum, which is accurate for a density that was smoothed to its voxel size; densit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from osteoray.geometry.affines import affine
 from osteoray.geometry.camera import Camera
+from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.units import AREAL_G_CM2_FROM_MG_CM3_MM
 from osteoray.imaging.volume import Volume
-from osteoray.radiography.shear_warp_kernels import gradients_all, render_all, score_all
+from osteoray.radiography import shear_warp_kernels, shear_warp_native
 
-SHORTEST_GAP = 4
+SHORTEST_GAP = 16
 """Empty voxels between two runs of a row below which they are one run."""
+RUN_MARGIN = 32
+"""Empty voxels before the first and after the last run: kernels read whole vectors."""
 
 
 @dataclass(frozen=True, eq=False)
 class SlicedDensity:
-    """A density ready for shear-warp: slices that face the focus, and where their rows are filled.
+    """A density ready for shear-warp: the filled runs of the rows of slices that face the focus.
 
     Attributes:
-        density: (slice, row, column) in g/cm² per millimetre of path; one empty voxel on every side.
-        index_from_world: LPS millimetres to (slice, row, column).
-        runs: first and last-plus-one column of each filled run of two neighbouring rows together, an empty voxel
-            included at either end.
+        density: the runs one after the other, in g/cm² per millimetre of path; each ends in empty voxels.
+        runs: first column and last-plus-one column of each run, and where it begins in `density`.
         run_starts: (slice, row) to the first of its runs; one entry past the last row ends the list.
+        shape: slices, rows and columns, with one empty voxel on every side.
+        index_from_world: LPS millimetres to (slice, row, column).
     """
 
-    density: Float[np.ndarray, "slices rows columns"]
-    index_from_world: Float[np.ndarray, "4 4"]
-    runs: Int[np.ndarray, "runs 2"]
+    density: Float[np.ndarray, "voxels"]
+    runs: Int[np.ndarray, "runs 3"]
     run_starts: Int[np.ndarray, "starts"]
+    shape: Int[np.ndarray, "3"]
+    index_from_world: Float[np.ndarray, "4 4"]
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What every kernel begins with."""
+        return self.density, self.runs, self.run_starts, self.shape
 
 
 def sliced(density_mg_cm3: Volume, axis: int = 1) -> SlicedDensity:
@@ -46,7 +56,7 @@ def sliced(density_mg_cm3: Volume, axis: int = 1) -> SlicedDensity:
 
     Args:
         density_mg_cm3: density in mg/cm³, smoothed to about its voxel size; 0 outside the grid.
-        axis: array axis that makes less than 45° with every ray.
+        axis: array axis that makes less than 45° with every ray; see `facing_axis`.
 
     Raises:
         ValueError: the density is zero everywhere.
@@ -56,28 +66,36 @@ def sliced(density_mg_cm3: Volume, axis: int = 1) -> SlicedDensity:
     density = np.pad(box.array.transpose(order).astype(np.float32) * np.float32(AREAL_G_CM2_FROM_MG_CM3_MM), 1)
     world_from_index = box.grid.world_from_index[:, [*order, 3]]
     index_from_world = affine(np.eye(3), np.ones(3)) @ np.linalg.inv(world_from_index)
-    return SlicedDensity(density, index_from_world, *_filled_runs(density != 0))
+    return SlicedDensity(*_filled_runs(density), np.array(density.shape, np.int32), index_from_world)
 
 
-def _filled_runs(filled: Bool[np.ndarray, "slices rows columns"]) -> tuple[np.ndarray, np.ndarray]:
-    """`SlicedDensity.runs` and `run_starts`; gaps too short to be worth a leap are filled."""
-    pairs = filled[:, :-1] | filled[:, 1:]
-    pairs = pairs.reshape(-1, filled.shape[2])
-    change = np.diff(pairs.astype(np.int8), axis=1)
+def _filled_runs(density: Float[np.ndarray, "slices rows columns"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`SlicedDensity.density`, `runs` and `run_starts`; gaps too short to be worth a leap are filled."""
+    columns = density.shape[2]
+    filled = (density != 0).reshape(-1, columns)
+    change = np.diff(filled.astype(np.int8), axis=1)
     row, first = np.nonzero(change == 1)
     _, last = np.nonzero(change == -1)
     # Voxel `first` is the empty one before a run, `last` the last filled one.
     apart = np.ones(len(row) + 1, bool)
     apart[1:-1] = (row[1:] != row[:-1]) | (first[1:] - last[:-1] > SHORTEST_GAP)
-    runs = np.stack([first[apart[:-1]], last[apart[1:]] + 2], axis=1)
-    run_starts = np.searchsorted(row[apart[:-1]], np.arange(len(pairs) + 1))
-    return runs.astype(np.int32), run_starts.astype(np.int32)
+    row, first, stop = row[apart[:-1]], first[apart[:-1]], last[apart[1:]] + 2
+    place = np.cumsum(stop - first) - (stop - first)
+    voxels = np.arange((stop - first).sum()) + np.repeat(row * columns + first - place, stop - first)
+    runs = np.stack([first, stop, place + RUN_MARGIN], axis=1)
+    run_starts = np.searchsorted(row, np.arange(len(filled) + 1))
+    return np.pad(density.ravel()[voxels], RUN_MARGIN), runs.astype(np.int32), run_starts.astype(np.int32)
+
+
+def facing_axis(grid: VoxelGrid, camera_from_world: Float[np.ndarray, "4 4"]) -> int:
+    """The array axis whose slices a camera faces most squarely."""
+    beam = grid.index_from_world[:3, :3] @ camera_from_world[2, :3]
+    return int(np.abs(beam * grid.spacing_mm).argmax())
 
 
 def shear_warp(density_mg_cm3: Volume, camera: Camera) -> Float[np.ndarray, "rows columns"]:
     """Areal density of a volume on the detector, g/cm²: the fast twin of `ray_integrals.areal_density_g_cm2`."""
-    beam = density_mg_cm3.grid.index_from_world[:3, :3] @ camera.camera_from_world[2, :3]
-    bone = sliced(density_mg_cm3, int(np.abs(beam * density_mg_cm3.grid.spacing_mm).argmax()))
+    bone = sliced(density_mg_cm3, facing_axis(density_mg_cm3.grid, camera.camera_from_world))
     return render(bone, camera.K, camera.camera_from_world[None], camera.shape)[0]
 
 
@@ -96,16 +114,25 @@ def render(
         shape: rows and columns of the detector.
     """
     images = np.zeros((len(camera_from_world), *shape), np.float32)
-    render_all(
-        bone.density, bone.runs, bone.run_starts, warps(bone, K, camera_from_world), pixel_ray_lengths(K, shape), images
-    )
+    _kernels().render_all(*bone.arrays, warps(bone, K, camera_from_world), pixel_ray_lengths(K, shape), images)
     return images
+
+
+def _kernels() -> ModuleType:
+    """The compiled C kernels where there is a compiler, else their numba twins."""
+    return shear_warp_native if shear_warp_native.library() else shear_warp_kernels
 
 
 def warps(
     bone: SlicedDensity, K: Float[np.ndarray, "3 3"], camera_from_world: Float[np.ndarray, "poses 4 4"]
 ) -> Float[np.ndarray, "poses 3 4"]:
-    """Per pose: directions in voxel indices of the ray of pixel (column, row, 1), and the focus in indices."""
+    """Per pose: directions in voxel indices of the ray of pixel (column, row, 1), and the focus in indices.
+
+    Raises:
+        ValueError: a pose is not finite.
+    """
+    if not np.isfinite(camera_from_world).all():
+        raise ValueError("camera_from_world: expected finite poses, got infinity or NaN")
     rotation = np.swapaxes(camera_from_world[:, :3, :3], 1, 2)
     focus_mm = -(rotation @ camera_from_world[:, :3, 3:])
     linear = bone.index_from_world[:3, :3]
@@ -149,10 +176,8 @@ def gradient_correlations(
     """
     scores = np.zeros(len(camera_from_world))
     mapping = warps(bone, target.K, camera_from_world)
-    score_all(
-        bone.density,
-        bone.runs,
-        bone.run_starts,
+    _kernels().score_all(
+        *bone.arrays,
         mapping,
         target.ray_lengths,
         target.background,
@@ -169,10 +194,8 @@ def rendered_gradients(
     """Weighted gradient images of the bone at each pose, normalised as `GradientTarget.gradients` are."""
     gradients = np.zeros((len(camera_from_world), 2, *target.weights.shape), np.float32)
     mapping = warps(bone, target.K, camera_from_world)
-    gradients_all(
-        bone.density,
-        bone.runs,
-        bone.run_starts,
+    _kernels().gradients_all(
+        *bone.arrays,
         mapping,
         target.ray_lengths,
         target.background,

@@ -1,8 +1,8 @@
 """Compiled kernels of the search renderer; `shear_warp` gives them their arrays and explains the method.
 
 All of them stand in this file because numba's cache notices a change only in the file of the function that is called.
-Arrays: density (slice, row, column) float32 with an empty border; runs and run_starts as in `SlicedDensity`; mapping
-(pose, 3, 4) as from `warps`; images (row, column) float32.
+They have a twin in C (`shear_warp_native`), which is faster and used where a compiler is found. Arrays: density, runs,
+run_starts and shape as in `SlicedDensity`; mapping (pose, 3, 4) as from `warps`; images (row, column) float32.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from numba import njit
 
 @njit(cache=True, error_model="numpy", nogil=True)
 @no_type_check
-def render_all(density, runs, run_starts, mapping, ray_lengths, images):
+def render_all(density, runs, run_starts, shape, mapping, ray_lengths, images):
     """Add the projection at every pose to its image."""
     for pose in range(mapping.shape[0]):
-        _render(density, runs, run_starts, mapping[pose], ray_lengths, images[pose])
+        _render(density, runs, run_starts, shape, mapping[pose], ray_lengths, images[pose])
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
 @no_type_check
-def score_all(density, runs, run_starts, mapping, ray_lengths, background, weights, target, scores):
+def score_all(density, runs, run_starts, shape, mapping, ray_lengths, background, weights, target, scores):
     """Write the weighted gradient correlation with the target at every pose into `scores`."""
     rows, columns = weights.shape
     image = np.empty((rows, columns), np.float32)
     count = rows * columns
     for pose in range(mapping.shape[0]):
         image[:] = background
-        _render(density, runs, run_starts, mapping[pose], ray_lengths, image)
+        _render(density, runs, run_starts, shape, mapping[pose], ray_lengths, image)
         sum_r = sum_c = square_r = square_c = cross_r = cross_c = np.float64(0)
         for row in range(1, rows - 1):
             # Float32 sums within a row vectorise; rows are added in float64.
@@ -59,13 +59,13 @@ def score_all(density, runs, run_starts, mapping, ray_lengths, background, weigh
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
 @no_type_check
-def gradients_all(density, runs, run_starts, mapping, ray_lengths, background, weights, gradients):
+def gradients_all(density, runs, run_starts, shape, mapping, ray_lengths, background, weights, gradients):
     """Write the normalised weighted gradient images at every pose into `gradients`."""
     rows, columns = weights.shape
     image = np.empty((rows, columns), np.float32)
     for pose in range(mapping.shape[0]):
         image[:] = background
-        _render(density, runs, run_starts, mapping[pose], ray_lengths, image)
+        _render(density, runs, run_starts, shape, mapping[pose], ray_lengths, image)
         along_rows, along_columns = gradients[pose, 0], gradients[pose, 1]
         for row in range(1, rows - 1):
             for column in range(1, columns - 1):
@@ -82,19 +82,19 @@ def gradients_all(density, runs, run_starts, mapping, ray_lengths, background, w
 
 @njit(cache=True, error_model="numpy", nogil=True)
 @no_type_check
-def _render(density, runs, run_starts, mapping, ray_lengths, image):
+def _render(density, runs, run_starts, shape, mapping, ray_lengths, image):
     """Add one projection to an image."""
-    slices = density.shape[0]
+    slices, rows, columns = shape
     focus = mapping[:, 3]
     if -1.0 < focus[0] < slices:
         return  # The focus lies between the slices: no such X-ray exists.
     plane = 0.5 * (slices - 1)
-    row_first, row_count = _extent(focus[0], focus[1], plane, slices, density.shape[1])
-    column_first, column_count = _extent(focus[0], focus[2], plane, slices, density.shape[2])
-    if row_count * column_count > 16 * density.shape[1] * density.shape[2]:
+    row_first, row_count = _extent(focus[0], focus[1], plane, slices, rows)
+    column_first, column_count = _extent(focus[0], focus[2], plane, slices, columns)
+    if row_count * column_count > 16 * rows * columns:
         return  # The focus all but touches the volume.
     plane_image = np.zeros((row_count, column_count), np.float32)
-    _shear(density, runs, run_starts, focus, plane, row_first, column_first, plane_image)
+    _shear(density, runs, run_starts, shape, focus, plane, row_first, column_first, plane_image)
     _warp(plane_image, mapping, plane, row_first, column_first, ray_lengths, image)
 
 
@@ -114,50 +114,55 @@ def _extent(focus_slice, focus, plane, slices, size):
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
 @no_type_check
-def _shear(density, runs, run_starts, focus, plane, row_first, column_first, plane_image):
-    """Sum all slices on the plane slice, scaled about the focus; filled runs only."""
-    slices, rows, columns = density.shape
+def _shear(density, runs, run_starts, shape, focus, plane, row_first, column_first, plane_image):
+    """Sum all slices on the plane slice, scaled about the focus; filled runs only.
+
+    A run is resampled once to the columns of the plane image and added to every row of it that lies less than one row
+    away: the same bilinear weights as when each pixel of the plane image looks for its four neighbours.
+    """
+    slices, rows, _ = shape
     plane_rows, plane_columns = plane_image.shape
-    blended = np.zeros(columns + 1, np.float32)
-    source = np.zeros(plane_columns, np.uint32)  # Unsigned: no test for negative indices in the inner loop.
+    source = np.zeros(plane_columns, np.int32)
     weight = np.zeros(plane_columns, np.float32)
+    resampled = np.zeros(plane_columns, np.float32)
     for n in range(slices):
         scale = (n - focus[0]) / (plane - focus[0])
         row_shift = focus[1] * (1 - scale) + scale * row_first
         column_shift = focus[2] * (1 - scale) + scale * column_first
         for column in range(plane_columns):
             place = column_shift + scale * column
-            source[column] = max(0, int(np.floor(place)))
+            source[column] = int(np.floor(place))
             weight[column] = place - np.floor(place)
-        for row in range(max(0, int(np.ceil(-row_shift / scale))), plane_rows):
-            place = row_shift + scale * row
-            upper = int(place)
-            if upper >= rows - 1:
-                break
-            low = np.float32(place - upper)
-            high = np.float32(1) - low
-            pair = n * (rows - 1) + upper
-            for run in range(run_starts[pair], run_starts[pair + 1]):
-                first, stop = runs[run]
-                _blend(high, density[n, upper, first:stop], low, density[n, upper + 1, first:stop], blended[first:stop])
+        for row in range(rows):
+            begin_row = max(0, int(np.floor((row - 1 - row_shift) / scale)) + 1)
+            end_row = min(plane_rows, int(np.ceil((row + 1 - row_shift) / scale)))
+            for run in range(run_starts[n * rows + row], run_starts[n * rows + row + 1]):
+                first, stop, start = runs[run]
                 begin = max(0, int(np.ceil((first - column_shift) / scale)))
                 end = min(plane_columns, int(np.floor((stop - 1 - column_shift) / scale)) + 1)
-                _add_shifted(blended, source[begin:end], weight[begin:end], plane_image[row, begin:end])
+                if begin < end:
+                    lanes = resampled[: end - begin]
+                    _resample(density[start - 1 :], source[begin:end], weight[begin:end], np.int32(first - 1), lanes)
+                    for plane_row in range(begin_row, end_row):
+                        near = np.float32(1 - abs(row_shift + scale * plane_row - row))
+                        _add(near, lanes, plane_image[plane_row, begin:end])
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
 @no_type_check
-def _blend(high, upper, low, lower, blended):
-    for column in range(blended.size):
-        blended[column] = high * upper[column] + low * lower[column]
+def _resample(run, source, weight, first, resampled):
+    for column in range(resampled.size):
+        # Unsigned: no test for negative indices in the inner loop. Rounding may ask for the voxel before the run.
+        at = np.uint32(source[column] - first)
+        left = run[at]
+        resampled[column] = left + weight[column] * (run[at + np.uint32(1)] - left)
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
 @no_type_check
-def _add_shifted(blended, source, weight, plane_row):
+def _add(factor, lanes, plane_row):
     for column in range(plane_row.size):
-        left = blended[source[column]]
-        plane_row[column] += left + weight[column] * (blended[source[column] + np.uint32(1)] - left)
+        plane_row[column] += factor * lanes[column]
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
