@@ -4,7 +4,7 @@ import pytest
 from osteoray.geometry.affines import affine
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.simulation.scoring import areal_map_g_cm2, dice, map_errors, sample_points, target_errors_mm
+from osteoray.simulation.scoring import areal_map_g_cm2, map_errors, sample_points, target_errors_mm
 from osteoray.simulation.truth import part_of_ct
 
 
@@ -12,13 +12,6 @@ from osteoray.simulation.truth import part_of_ct
 def camera():
     pose = ap_camera_from_world(np.zeros(3), 800.0)
     return Camera.from_geometry(1000.0, (1.0, 1.0), (99.5, 99.5), (200, 200), pose)
-
-
-def test_dice_of_half_overlap_is_one_half():
-    found, true = np.zeros((2, 4, 4), bool), np.zeros((2, 4, 4), bool)
-    found[:, :2], true[:, 1:3] = True, True
-    assert dice(found, true) == pytest.approx(0.5)
-    assert np.isnan(dice(found & ~found, true & ~true))
 
 
 def test_points_lie_in_the_mask():

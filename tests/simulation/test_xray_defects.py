@@ -20,9 +20,9 @@ from osteoray.simulation.enrolment import enrolled
 from osteoray.simulation.parts import take_apart
 from osteoray.simulation.xray_examination import (
     XrayExamination,
+    altered_parts,
     examine_xray,
-    is_operated,
-    operated_parts,
+    is_altered,
     xray_facts,
 )
 from osteoray.simulation.xray_storage import LINEAR_AT_REFERENCE
@@ -52,7 +52,7 @@ def take(body, parts, tmp_path):
         config = config_of(defects, **system)
         patient = enrolled(config, "V001")
         xray = patient.xrays[number]
-        shown = operated_parts(config, body) if is_operated(config, patient) else parts
+        shown = altered_parts(config, patient, body) if is_altered(config, patient) else parts
         seen = examine_xray(config, patient, body, shown, xray)
         path = tmp_path / f"{xray.xray_id}.dcm"
         write_xray(path, Study(patient, "XR", 1), xray.xray_id, seen.image, seen.view, 80, seen.defects)

@@ -82,6 +82,7 @@ class DxaConfig(Section):
 Defect = Literal[
     "implant_ct",
     "implant_xray",
+    "fracture_ct",
     "contrast",
     "motion",
     "very_large",
@@ -122,20 +123,20 @@ Defect = Literal[
 _NO_CT: tuple[Defect, ...] = ("ct_empty", "ct_localizer_only", "ct_corrupt")
 _ALONE: tuple[Defect, ...] = (*_NO_CT, "xray_unreadable")
 _EXCLUSIVE: tuple[tuple[Defect, ...], ...] = (
-    ("implant_ct", "implant_xray"),
+    ("implant_ct", "implant_xray", "fracture_ct"),
     _NO_CT,
     ("phantom_absent", "phantom_cut", "phantom_clipped", "phantom_turned"),
     ("phantom_absent", "rods_swapped"),
     # The second scan of the slice would fill the gap.
     ("slice_missing", "slice_duplicate"),
 )
-"""Defects of which a patient can have one: he was operated on once, a phantom that is absent lies nowhere."""
+"""Defects of which a patient can have one: a broken hip is not yet replaced, a phantom that is absent lies nowhere."""
 
 
 def _hidden_by(defect: Defect) -> frozenset[str]:
     """Defects that nobody can see beside one that leaves no CT, or no X-ray, to look at; the patient's own remain."""
     of_xray = {name for name in get_args(Defect) if name.startswith("xray_")}
-    of_body = {"implant_ct", "implant_xray", "very_large"}
+    of_body = {"implant_ct", "implant_xray", "fracture_ct", "very_large"}
     return frozenset((of_xray if defect in of_xray else set(get_args(Defect)) - of_xray - of_body) - {defect})
 
 

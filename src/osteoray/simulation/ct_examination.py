@@ -13,6 +13,7 @@ from osteoray.simulation.ct_setup import Scan, ct_grid, draw_scan
 from osteoray.simulation.defects import defects_of
 from osteoray.simulation.dicom_ct import CtHeader
 from osteoray.simulation.enrolment import VirtualPatient, generator
+from osteoray.simulation.fracture import FRACTURE_SIDE, broken_body
 from osteoray.simulation.gantry_tilt import TILT_DEG, tilted_ct
 from osteoray.simulation.implant import IMPLANT_SIDE
 from osteoray.simulation.phantom import PhantomDesign
@@ -41,10 +42,11 @@ class CtExamination:
 
     @property
     def disturbed_sides(self) -> frozenset[Side]:
-        """Hips that the CT does not show as they are: displaced by motion, or replaced."""
+        """Hips that the CT does not show as they are: displaced by motion, replaced, or broken."""
         if "motion" in self.defects:
             return frozenset(Side)
-        return frozenset({IMPLANT_SIDE} if "implant_ct" in self.defects else ())
+        changed = {"implant_ct": IMPLANT_SIDE, "fracture_ct": FRACTURE_SIDE}
+        return frozenset(side for defect, side in changed.items() if defect in self.defects)
 
 
 def examine_ct(config: SimulationConfig, patient: VirtualPatient, body: Body, design: PhantomDesign) -> CtExamination:
@@ -58,7 +60,12 @@ def examine_ct(config: SimulationConfig, patient: VirtualPatient, body: Body, de
     grid = ct_grid(body, scan, config.ct.matrix, config.ct.pixel_mm, slice_mm, config.ct.extent_mm)
     grid = grid_of(grid, body, defects)
     scan = scan_of(scan, design, grid, defects)
+    broken = None
+    if "fracture_ct" in defects:
+        body, broken = broken_body(config, patient, body)
     subject, facts = subject_of(body, defects, generator(config.seed, patient.index, "ct", 1))
+    if broken is not None:
+        facts |= broken.facts()
     if "gantry_tilt" in defects:
         ct = tilted_ct(subject, scan, design, grid, rng)
         facts["gantry_tilt_deg"] = TILT_DEG

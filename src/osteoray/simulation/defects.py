@@ -29,6 +29,9 @@ class Expectation:
 
 EXPECTED: dict[Defect, Expectation] = {
     "implant_ct": Expectation("total hip replacement on the left at the time of the CT", ("SEG-METAL", "ING-METAL")),
+    "fracture_ct": Expectation(
+        "the left femoral neck or trochanteric region is broken since before the CT", ("SEG-FRACTURE", "SEG-PIECES")
+    ),
     "implant_xray": Expectation("the left hip was replaced between CT and X-rays", ("ING-METAL",)),
     "contrast": Expectation("iodine in vessels and bladder, and its tag", ("ING-CONTRAST",)),
     "motion": Expectation("the patient moved by some mm in the middle of the CT", ("ING-MOTION",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Shaped
 
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera
@@ -11,12 +11,6 @@ from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.units import AREAL_G_CM2_FROM_MG_CM3_MM
 from osteoray.simulation.parts import Part
 from osteoray.simulation.raycast import cast
-
-
-def dice(found: Bool[np.ndarray, "k j i"], true: Bool[np.ndarray, "k j i"]) -> float:
-    """Dice coefficient of two masks; NaN if both are empty."""
-    total = int(found.sum()) + int(true.sum())
-    return 2 * int((found & true).sum()) / total if total else float("nan")
 
 
 def sample_points(

@@ -63,6 +63,12 @@ FACTS: tuple[Quantity, ...] = (
     Quantity("ct.rods[].path_mm", "mm", NEITHER, "LPS centre in every tenth of these slices", True),
     Quantity("ct.defects", "", NEITHER, "what the configuration asks to be wrong with the patient"),
     Quantity("ct.implant_side", "", NEITHER, "side of an implant in the CT", True),
+    Quantity("ct.fracture_side", "", NEITHER, "side of a fracture", True),
+    Quantity("ct.fracture_at", "", NEITHER, "neck or trochanteric", True),
+    Quantity("ct.fracture_gap_mm", "mm", NEITHER, "width of the crack", True),
+    Quantity(
+        "ct.fracture_varus_deg", "°", NEITHER, "by this much the neck has turned down about the head's centre", True
+    ),
     Quantity(
         "ct.motion_below_z_mm", "mm", NEITHER, "the patient moved while slices below this height were taken", True
     ),

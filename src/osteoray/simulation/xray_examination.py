@@ -13,6 +13,7 @@ from osteoray.simulation.body import Body
 from osteoray.simulation.defects import defects_of
 from osteoray.simulation.enrolment import VirtualPatient, VirtualXray, generator
 from osteoray.simulation.exposure import Exposure, draw_exposure
+from osteoray.simulation.fracture import broken_body
 from osteoray.simulation.implant import IMPLANT_SIDE, hip_replacement, replace_hip
 from osteoray.simulation.parts import BodyParts, take_apart
 from osteoray.simulation.posing import draw_pose
@@ -39,18 +40,23 @@ class XrayExamination:
     defects: frozenset[Defect]
 
 
-def is_operated(config: SimulationConfig, patient: VirtualPatient) -> bool:
-    """Whether the patient has an implant by the time of the X-rays."""
-    return bool({"implant_ct", "implant_xray"} & defects_of(config, patient.patient_id))
+def is_altered(config: SimulationConfig, patient: VirtualPatient) -> bool:
+    """Whether the patient has an implant or a fracture by the time of the X-rays."""
+    return bool({"implant_ct", "implant_xray", "fracture_ct"} & defects_of(config, patient.patient_id))
 
 
-def operated_parts(config: SimulationConfig, body: Body) -> BodyParts:
-    """The body with an implant, taken apart, as the X-rays of a patient who `is_operated` meet it.
+def altered_parts(config: SimulationConfig, patient: VirtualPatient, body: Body) -> BodyParts:
+    """The body with its implant or fracture, taken apart, as the X-rays of a patient who `is_altered` meet it.
+
+    A broken femur moves in one piece, as a splinted one does.
 
     Args:
         config: of the cohort.
-        body: the patient, without implant.
+        patient: who.
+        body: the patient, without either.
     """
+    if "fracture_ct" in defects_of(config, patient.patient_id):
+        return take_apart(broken_body(config, patient, body)[0], config.ct.kvp)
     metal = hip_replacement(body.femurs[IMPLANT_SIDE], IMPLANT_SIDE, body.grid)
     return take_apart(replace_hip(body, IMPLANT_SIDE), config.ct.kvp, metal)
 
@@ -60,7 +66,7 @@ def xray_defects(config: SimulationConfig, patient: VirtualPatient, xray: Virtua
     what the patient carries in himself."""
     asked = defects_of(config, patient.patient_id)
     is_first = xray.xray_id == patient.xrays[0].xray_id
-    return frozenset(d for d in asked if d.startswith("implant") or (is_first and d.startswith("xray_")))
+    return frozenset(d for d in asked if d.startswith(("implant", "fracture")) or (is_first and d.startswith("xray_")))
 
 
 def examine_xray(
@@ -71,8 +77,8 @@ def examine_xray(
     Args:
         config: of the cohort.
         patient: who.
-        body: the patient, without implant.
-        parts: the body taken apart, or `operated_parts` of a patient who `is_operated`.
+        body: the patient, without implant or fracture.
+        parts: the body taken apart, or `altered_parts` of a patient who `is_altered`.
         xray: which one.
     """
     rng = generator(config.seed, patient.index, "xrays", int(xray.xray_id[1:]))
