@@ -10,6 +10,7 @@ import numpy as np
 from osteoray.config.projection import ProjectionConfig
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.bones import FEMUR, PELVIS, PROXIMAL_FEMUR, Side
+from osteoray.imaging.partial_volume import bone_density
 from osteoray.imaging.volume import Volume
 from osteoray.projection.density_maps import DensityMap, density_map, magnification
 from osteoray.store.arrays import write_arrays
@@ -50,19 +51,21 @@ def project(
     poses = {name: np.array(pose) for name, pose in facts["camera_from_world"].items()}
     detector = Camera(np.array(facts["K"]), poses["pelvis"], tuple(facts["shape"]), tuple(facts["pitch_mm"]))
 
-    def cast(mask: np.ndarray, body: str) -> DensityMap:
+    def cast(density: Volume, body: str) -> DensityMap:
         options = {"supersample": config.supersample, "finest_pitch_mm": config.finest_pitch_mm}
-        return density_map(qct, mask, detector.at(poses[body]), **options)
+        return density_map(density, detector.at(poses[body]), **options)
 
-    bodies = [cast(np.isin(bones, PELVIS), "pelvis")]
+    bodies = [cast(bone_density(qct, bones, np.isin(bones, PELVIS)).density_mg_cm3, "pelvis")]
     maps = {}
     for side in Side:
         body = f"{side.value}_femur"
         if body in poses:
-            bodies.append(cast(bones == FEMUR[side], body))
-            region = proximal == PROXIMAL_FEMUR[side]
+            mask, region = bones == FEMUR[side], proximal == PROXIMAL_FEMUR[side]
+            femur = bone_density(qct, bones, mask)
+            bodies.append(cast(femur.density_mg_cm3, body))
             if region.any():
-                maps[f"proximal_femur_{side.value}"] = cast(region, body).areal_g_cm2
+                part = femur.of_part(mask, region)
+                maps[f"proximal_femur_{side.value}"] = cast(part, body).areal_g_cm2
     bone = sum(part.areal_g_cm2 for part in bodies)
     return {"bone": bone, **maps, "magnification": magnification(bodies, detector.sid_mm)}
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.resampling import resample, resize_image, spaced
+from osteoray.imaging.resampling import resample, resize_image, resize_volume, spaced
 from osteoray.imaging.volume import Volume
 
 
@@ -57,3 +57,11 @@ def test_resized_image_keeps_constants_and_ramps(shape):
 def test_shrinking_by_a_whole_factor_keeps_the_mean():
     image = np.random.default_rng(0).random((128, 64)).astype(np.float32)
     assert resize_image(image, (32, 16)).mean() == pytest.approx(image.mean(), abs=5e-3)
+
+
+@pytest.mark.parametrize("shape", [(12, 20, 16), (3, 30, 11), (6, 10, 32)])
+def test_a_resized_volume_is_resized_along_every_axis_as_an_image(shape):
+    volume = np.random.default_rng(0).random((6, 10, 16)).astype(np.float32)
+    layers = np.stack([resize_image(layer, shape[1:]) for layer in volume])
+    flat = resize_image(layers.reshape(6, -1), (shape[0], shape[1] * shape[2]))
+    np.testing.assert_allclose(resize_volume(volume, shape), flat.reshape(shape), atol=1e-6)

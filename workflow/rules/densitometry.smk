@@ -3,7 +3,7 @@
 
 rule measure_qct:
     message:
-        "Measure the QCT areal density of {wildcards.patient}"
+        "Measure the QCT densities of the hips of {wildcards.patient}"
     input:
         calibration=MANIFEST["calibration"],
         segmentation=MANIFEST["segmentation"],
@@ -28,11 +28,12 @@ rule measure_qct:
 
 rule gather_qct:
     message:
-        "Gather the QCT areal density of every patient"
+        "Gather the QCT densities of every patient"
     input:
         manifests=manifests("densitometry", PATIENTS),
     output:
         table=f"{RESULTS}/densitometry/qct.tsv",
+        regions=f"{RESULTS}/densitometry/regions.tsv",
     log:
         f"{RESULTS}/logs/gather_qct.log",
     benchmark:
@@ -45,7 +46,8 @@ rule gather_qct:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        'python "$SCRIPTS/gather_qct.py" --manifests {input.manifests:q} --output {output.table:q} > {log:q} 2>&1'
+        'python "$SCRIPTS/gather_qct.py" --manifests {input.manifests:q} --output {output.table:q}'
+        " --regions {output.regions:q} > {log:q} 2>&1"
 
 
 rule read_bmd:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.resampling import resize_image
@@ -27,30 +27,21 @@ class DensityMap:
 
 
 def density_map(
-    qct_mg_cm3: Volume,
-    mask: Shaped[np.ndarray, "k j i"],
-    camera: Camera,
-    *,
-    supersample: int = 1,
-    finest_pitch_mm: float = 0.0,
+    density_mg_cm3: Volume, camera: Camera, *, supersample: int = 1, finest_pitch_mm: float = 0.0
 ) -> DensityMap:
-    """Project the density inside a mask; linear in density, nothing is clipped at 0.
+    """Project the density of one rigid body; linear in density, nothing is clipped at 0.
 
     Args:
-        qct_mg_cm3: density in mg/cm³.
-        mask: voxels of the rigid body, on the same grid.
+        density_mg_cm3: of the body alone, 0 elsewhere.
         camera: the X-ray's detector at the body's registered pose.
         supersample: rays per pixel edge, averaged.
         finest_pitch_mm: rays are not cast closer than this at the detector; between them the map is linear.
     """
-    body = Volume(mask.astype(bool), qct_mg_cm3.grid).crop_to(mask)
-    density = qct_mg_cm3.crop_to(mask)
-    masked = Volume(np.where(body.array, density.array, 0).astype(np.float32), density.grid)
     rows, columns = (
         min(n, max(round(n * pitch / finest_pitch_mm), 1)) if finest_pitch_mm > 0 else n
         for n, pitch in zip(camera.shape, camera.pitch_mm, strict=True)
     )
-    rays = ray_integrals(masked, camera.resized((rows, columns)), supersample=supersample)
+    rays = ray_integrals(density_mg_cm3, camera.resized((rows, columns)), supersample=supersample)
     areal, moment = rays.areal_g_cm2, np.maximum(rays.areal_g_cm2, 0) * rays.depth_mm
     if (rows, columns) != camera.shape:
         areal, moment = resize_image(areal, camera.shape), resize_image(moment, camera.shape)
