@@ -11,22 +11,29 @@ import numpy as np
 from osteoray.config.report import ReportConfig
 from osteoray.report.agreement_figures import Points
 from osteoray.report.map_figures import Example
-from osteoray.report.page import render
+from osteoray.report.page import Picture, render
 from osteoray.report.parts import Drawer, Evidence, highlights, report_parts
 from osteoray.report.training_figures import Curve
+from osteoray.report.wording import in_words
 from osteoray.store.arrays import read_arrays
 from osteoray.store.atomic import writing
+from osteoray.store.manifest import Manifest, read_manifest
 from osteoray.store.release import read_index, read_rows
 from osteoray.store.tables import number, read_table
 from osteoray.version import VERSION
 
 TABLES = ("agreement", "precision", "image_quality", "significance", "exclusions", "stages", "truth")
+VALIDATION = ("validation", "validation_summary")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bmd", required=True, nargs="+", type=Path, help="{release}/{task}/{backbone}/{size}/bmd.tsv")
     parser.add_argument("--statistics", required=True, nargs="+", type=Path, help=f"of {', '.join(TABLES)}: the .tsv")
+    parser.add_argument("--validation", required=True, nargs=2, type=Path, help=f"{' and '.join(VALIDATION)}: the .tsv")
+    parser.add_argument("--segmentations", required=True, nargs="+", type=Path, help="manifests of segmentation")
+    parser.add_argument("--pictures", required=True, nargs="+", type=Path, help="their pictures, in the same order")
+    parser.add_argument("--max-doubt", required=True, type=float, help="segmentation.max_doubt")
     parser.add_argument("--predictions", required=True, nargs="+", type=Path, help="predictions/fold*.tsv of all")
     parser.add_argument("--releases", required=True, nargs="+", type=Path, help="{size}/index.tsv of the release")
     parser.add_argument("--logs", nargs="*", default=[], type=Path, help="log.tsv of every training")
@@ -35,7 +42,8 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="index.html to write; figures/ goes beside it")
     args = parser.parse_args()
     config = ReportConfig.model_validate_json(args.config)
-    tables = {name: [] for name in TABLES} | {path.stem: read_table(path) for path in args.statistics}
+    tables = {name: [] for name in TABLES + VALIDATION}
+    tables |= {path.stem: read_table(path) for path in args.statistics + args.validation}
     bmd = {experiment_of(path): [row for row in read_table(path) if row["fold"]] for path in args.bmd}
     evidence = Evidence(
         len(json.loads(args.patients)) + len({r["patient_id"] for r in tables["exclusions"] if r["stage"] == "cohort"}),
@@ -43,6 +51,8 @@ def main() -> None:
         [points for name, rows in bmd.items() if (points := read_points(name, rows, tables["agreement"]))],
         read_examples(bmd, args.predictions, args.releases, config.example_maps),
         {kind: read_curves(args.logs, kind) for kind in ("pretraining", "synthesis")},
+        read_gallery(args.segmentations, args.pictures, config.example_segmentations),
+        args.max_doubt,
     )
     draw = Drawer(config.dpi)
     parts = report_parts(evidence, draw, config.error_range_g_cm2)
@@ -115,6 +125,21 @@ def read_map(predictions: list[Path], experiment: tuple[str, str, str], key: tup
                 if (row["patient_id"], row["xray_id"], row["side"]) == key:
                     return read_arrays(path.with_suffix(".npz"))["maps"][index]
     raise ValueError(f"predictions: expected a map of {' '.join(key)} under {'/'.join(experiment)}, got none")
+
+
+def read_gallery(manifests: list[Path], pictures: list[Path], count: int) -> list[Picture]:
+    """Pictures of segmentations with the verdict in words: the worst half, and others spread over the rest."""
+    ranked = sorted(zip(map(read_manifest, manifests), pictures, strict=True), key=lambda pair: trouble(pair[0]))
+    worst, rest = ranked[: count - count // 2], ranked[count - count // 2 :]
+    places = np.unique(np.linspace(0, len(rest) - 1, count // 2).round().astype(int)) if rest else []
+    chosen = worst + [rest[place] for place in places]
+    return [Picture(path.read_bytes(), f"{m.patient_id}: {m.verdict}. {in_words(m.findings)}") for m, path in chosen]
+
+
+def trouble(manifest: Manifest) -> tuple[int, float]:
+    """Sorts the worst first: by the number of findings, then by the highest doubt."""
+    doubt = manifest.facts.get("doubt") or {}
+    return -len(manifest.findings), -max(doubt.values(), default=0.0)
 
 
 def read_curves(logs: list[Path], kind: str) -> list[Curve]:

@@ -11,8 +11,9 @@ from osteoray.report.map_figures import Example, example_maps
 from osteoray.report.page import Part, Picture, Table, render
 from osteoray.report.stage_figures import stage_quality
 from osteoray.report.style import png
-from osteoray.report.tables import interval, number, probability, significant
+from osteoray.report.tables import interval, number, probability, significant, validation_table
 from osteoray.report.training_figures import Curve, training_curves
+from osteoray.report.validation_figures import doubt_against_dice
 
 
 @pytest.fixture
@@ -113,3 +114,26 @@ def test_absent_numbers_are_dashes():
     row = {"mae_g_cm2": "0.05", "mae_low_g_cm2": "0.04", "mae_high_g_cm2": "0.06"}
     assert interval(row, "mae", 2, "_g_cm2") == "0.05 (0.04 to 0.06)"
     assert interval({"pcc": "", "pcc_low": "", "pcc_high": ""}, "pcc") == "–"
+
+
+def validated(bone: str, dice: str, doubt: str, asd_mm: str = "0.4") -> dict[str, str]:
+    row = {"patient_id": "P1", "fold": "0", "bone": bone, "code": "", "detail": ""}
+    return row | {"dice": dice, "doubt": doubt, "asd_mm": asd_mm}
+
+
+def test_doubt_is_drawn_against_dice_with_the_limit():
+    rows = [validated("left_femur", "0.97", "0.02"), validated("sacrum", "0.8", "0.09"), validated("left_hip", "0", "")]
+    figure = doubt_against_dice(rows, [], 0.05)
+    shown = np.concatenate([collection.get_offsets() for collection in figure.axes[0].collections])
+    np.testing.assert_allclose(shown, [[0.02, 0.97], [0.09, 0.8]])
+    assert figure.axes[0].lines[0].get_xdata()[0] == 0.05
+    assert doubt_against_dice([], [], 0.05) is None
+
+
+def test_the_validation_table_names_the_worst_bone_and_why_a_patient_is_missing():
+    rows = [validated("left_femur", "0.97", "0.02"), validated("sacrum", "0.8", "0.09")]
+    lost = dict.fromkeys(rows[0], "") | {"patient_id": "P2", "fold": "1", "code": "SEG-LABELS", "detail": "none"}
+    table = validation_table([*rows, lost]).rows
+    assert table[0] == ("P1", "0", "0.800", "sacrum", "0.40", "0.090", "sacrum", "")
+    assert table[1][0] == "P2"
+    assert table[1][-1] == "SEG-LABELS: none"

@@ -17,6 +17,9 @@ rule build_report:
     input:
         bmd=BMD,
         statistics=[f"{RESULTS}/statistics/{name}.tsv" for name in STATISTICS + (["truth"] if VIRTUAL else [])],
+        validation=rules.gather_validation.output,
+        segmentations=manifests("segmentation", RELEASED),
+        pictures=pictures_of(RELEASED),
         predictions=[
             f"{RESULTS}/synthesis/{RELEASE}/{experiment}/predictions/fold{k}.tsv"
             for experiment in EXPERIMENTS
@@ -36,6 +39,7 @@ rule build_report:
         mem_mb=3000,
     params:
         logs=LOGS,
+        max_doubt=CONFIG.segmentation.max_doubt,
         patients=people("sex", "age_years", "height_cm", "weight_kg"),
         config=section("report"),
         code=code("build_report"),
@@ -43,5 +47,7 @@ rule build_report:
         "../../envs/imaging.yaml"
     shell:
         'python "$SCRIPTS/build_report.py" --bmd {input.bmd:q} --statistics {input.statistics:q}'
+        " --validation {input.validation:q} --segmentations {input.segmentations:q} --pictures {input.pictures:q}"
+        " --max-doubt {params.max_doubt}"
         " --predictions {input.predictions:q} --releases {input.releases:q} --logs {params.logs:q}"
         " --patients {params.patients:q} --config {params.config:q} --output {output.html:q} > {log:q} 2>&1"

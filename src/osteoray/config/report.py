@@ -16,6 +16,8 @@ class ReportConfig(Section):
     """One sentence on the cohort, shown below the title."""
     example_maps: int = Field(4, ge=1, le=12)
     """Held-out half X-rays shown with reference, prediction and error: evenly spread from best to worst."""
+    example_segmentations: int = Field(10, ge=0, le=50)
+    """Pictures of segmentations: half with most findings and then most doubt, the others evenly spread."""
     error_range_g_cm2: float = Field(0.5, gt=0)
     """Signed error at which the colours of an error map saturate (g/cm²)."""
     dpi: int = Field(110, ge=60, le=300)

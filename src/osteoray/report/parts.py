@@ -16,6 +16,7 @@ from osteoray.report.page import Part, Picture
 from osteoray.report.stage_figures import stage_quality
 from osteoray.report.style import png
 from osteoray.report.training_figures import Curve, training_curves
+from osteoray.report.validation_figures import doubt_against_dice
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,13 @@ class Evidence:
 
     Attributes:
         enrolled: patients in the cohort tables.
-        tables: rows of agreement, precision, image_quality, significance, exclusions, stages and truth.
+        tables: rows of agreement, precision, image_quality, significance, exclusions, stages, truth, validation and
+            validation_summary.
         points: predicted and QCT aBMD of each experiment.
         examples: held-out half X-rays with their maps.
         curves: training logs by kind of training.
+        segmentations: pictures of segmentations, the worst first.
+        max_doubt: doubt above which a segmented bone is called uncertain.
     """
 
     enrolled: int
@@ -35,6 +39,8 @@ class Evidence:
     points: Sequence[Points]
     examples: Sequence[Example]
     curves: Mapping[str, Sequence[Curve]]
+    segmentations: Sequence[Picture]
+    max_doubt: float
 
 
 class Drawer:
@@ -81,6 +87,7 @@ def report_parts(evidence: Evidence, draw: Drawer, error_range_g_cm2: float) -> 
         _precision(evidence),
         _cohort(evidence, draw),
         _stages(evidence, draw),
+        _segmentation(evidence, draw),
         _truth(evidence),
         _training(evidence, draw),
         Part("definitions", "Definitions", "How the numbers are defined, and their limits.", [DEFINITIONS]),
@@ -152,6 +159,27 @@ def _stages(evidence: Evidence, draw: Drawer) -> Part:
     figure = stage_quality(evidence.tables["stages"])
     lead = "The numbers by which calibration, segmentation, registration and QCT densitometry are judged."
     return Part("stages", "Quality of each stage", lead, [*draw("stage_quality", figure, caption)])
+
+
+def _segmentation(evidence: Evidence, draw: Drawer) -> Part:
+    rows, summary = evidence.tables["validation"], evidence.tables["validation_summary"]
+    lead = (
+        "Cross-validation: every labelled patient is segmented by a network that was trained on other patients."
+        if rows
+        else "There is no cross-validation: it is switched off, or fewer than two patients have bone labels."
+    )
+    part = Part("segmentation", "Segmentation", lead)
+    if summary:
+        part.items.append(tables.validation_summary_table(summary))
+        caption = (
+            "Doubt of each held-out bone against its Dice coefficient and surface distance. Bones right "
+            "of the dashed line would be called uncertain."
+        )
+        part.items.extend(draw("doubt_against_dice", doubt_against_dice(rows, summary, evidence.max_doubt), caption))
+    if rows:
+        part.items.append(tables.validation_table(rows))
+    part.items.extend(evidence.segmentations)
+    return part
 
 
 def _truth(evidence: Evidence) -> Part:

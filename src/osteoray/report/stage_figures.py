@@ -16,7 +16,7 @@ _PANELS = (
     ("Calibration r²", "", "calibration", "r2"),
     ("Largest rod residual", "mg/cm³", "calibration", "max_residual_mg_cm3"),
     ("Bone volumes", "cm³", "segmentation", "volume"),
-    ("Doubt at the surface", "predictive variance", "segmentation", "surface_uncertainty"),
+    ("Doubt of the network", "variance over bone", "segmentation", "doubt"),
     ("Registration similarity", "gradient correlation", "registration", "similarity"),
     ("Similarity against chance", "z", "registration", "z"),
     ("Disagreement of searches", "mm", "registration", "agreement_mm"),

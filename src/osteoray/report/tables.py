@@ -137,6 +137,52 @@ def significance_table(rows: Sequence[Row]) -> Table:
     return Table(head, body, caption, frozenset(range(3, 8)))
 
 
+def validation_summary_table(rows: Sequence[Row]) -> Table:
+    """Cross-validation of the segmentation, per bone."""
+    head = ("Bone", "n", "Dice, median", "lowest", "ASD (mm), median", "largest", "95 % HD (mm)", "Volume", "r", "ρ")
+    body = [
+        (
+            row["bone"].replace("_", " "),
+            row["n"],
+            number(row["dice_median"]),
+            number(row["dice_min"]),
+            number(row["asd_mm_median"], 2),
+            number(row["asd_mm_max"], 2),
+            number(row["hd95_mm_median"], 1),
+            f"{number(row['volume_error_percent_median'], 1, '+')} %",
+            number(row["pearson"], 2),
+            number(row["spearman"], 2),
+        )
+        for row in rows
+    ]
+    caption = (
+        "Labelled patients, each segmented by a network that was trained without them, against their labels. ASD: "
+        "average symmetric surface distance; HD: Hausdorff distance; volume: median error. r, ρ: Pearson's and "
+        "Spearman's correlation of Dice with doubt; –1 would be a doubt that foretells every error. Bones that were "
+        "not found have a Dice of 0 and no doubt, and are not in it."
+    )
+    return Table(head, body, caption, frozenset(range(1, 10)))
+
+
+def validation_table(rows: Sequence[Row]) -> Table:
+    """Cross-validation of the segmentation, per patient: the worst bone, or why there is none."""
+    patients = list(dict.fromkeys(row["patient_id"] for row in rows))
+    body = [_validated([row for row in rows if row["patient_id"] == patient]) for patient in patients]
+    head = ("Patient", "Fold", "Lowest Dice", "Bone", "ASD (mm)", "Highest doubt", "Bone", "Not used because")
+    return Table(head, body, "", frozenset({1, 2, 4, 5}))
+
+
+def _validated(rows: Sequence[Row]) -> tuple[str, ...]:
+    start = (rows[0]["patient_id"], rows[0]["fold"])
+    if rows[0]["code"]:
+        return (*start, "–", "–", "–", "–", "–", f"{rows[0]['code']}: {rows[0]['detail']}")
+    worst = min(rows, key=lambda row: float(row["dice"]))
+    doubted = max(rows, key=lambda row: float(row["doubt"] or 0))
+    names = [row["bone"].replace("_", " ") for row in (worst, doubted)]
+    asd_mm = number(worst["asd_mm"], 2)
+    return (*start, number(worst["dice"]), names[0], asd_mm, number(doubted["doubt"]), names[1], "")
+
+
 def exclusion_table(rows: Sequence[Row]) -> Table:
     """Who was left out or flagged."""
     head = ("Patient", "X-ray", "Side", "Stage", "Code", "State", "What was found", "What to do")
