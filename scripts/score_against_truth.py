@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from osteoray.densitometry.qct import measure_regions
 from osteoray.geometry.camera import Camera
-from osteoray.imaging.bones import FEMUR, PELVIS, PROXIMAL_FEMUR, Bone, Side
+from osteoray.imaging.bones import FEMUR, PELVIS, PROXIMAL_FEMUR, Side
+from osteoray.imaging.partial_volume import bone_density
+from osteoray.imaging.volume import Volume
+from osteoray.segmentation.agreement import Agreement, bone_agreements, mask_agreement
 from osteoray.simulation.parts import Part
 from osteoray.simulation.scoring import (
     areal_map_g_cm2,
-    dice,
     map_errors,
     sample_points,
     target_errors_mm,
 )
-from osteoray.simulation.truth import part_of_ct
 from osteoray.simulation.truth_maps import whole_maps
 from osteoray.store.arrays import read_arrays
 from osteoray.store.manifest import Manifest, read_json, read_manifest
@@ -28,8 +30,8 @@ from osteoray.store.tables import number, read_table, write_table
 COLUMNS = ("stage", "quantity", "unit", "value", "p95", "n", "note")
 POINTS = 300
 SEED = 0
-NOISE_FREE = "against a noise-free CT of the same resolution"
-UNBLURRED = "against a CT without blur: the edge that voxels lose"
+NOISE_FREE = "against a noise-free CT of the same resolution, with its rim"
+UNBLURRED = "against the body's own voxels, whose edge is lost"
 
 Scores = dict[tuple[str, str, str, str], list[float]]
 
@@ -45,18 +47,16 @@ def score_calibration(scores: Scores, truth: Manifest, calibration: Manifest) ->
 def score_segmentation(scores: Scores, truth: Manifest, segmentation: Manifest) -> None:
     if segmentation.facts["method"] != "network":
         return
-    found, true = read_volume(segmentation.file("bones")).array, read_volume(truth.file("bones")).array
-    for bone in Bone:
-        add(
-            scores, "segmentation", f"Dice {bone.name.lower().replace('_', ' ')}", "", dice(found == bone, true == bone)
-        )
-    found = read_volume(segmentation.file("proximal_femur")).array
-    true = read_volume(truth.file("proximal_femur")).array
+    found, true = (read_volume(manifest.file("bones")) for manifest in (segmentation, truth))
+    for bone, agreement in bone_agreements(found.array, true.array, true.grid).items():
+        add_agreement(scores, bone.name.lower().replace("_", " "), agreement)
+    found, true = (read_volume(manifest.file("proximal_femur")) for manifest in (segmentation, truth))
     for label in PROXIMAL_FEMUR.values():
-        if (found == label).any():
-            volume = 100 * ((found == label).sum() / (true == label).sum() - 1)
-            add(scores, "segmentation", "Dice proximal femur", "", dice(found == label, true == label))
-            add(scores, "segmentation", "proximal femur volume error", "%", abs(volume), "absolute")
+        if (found.array == label).any():
+            agreement = mask_agreement(found.array == label, true.array == label, true.grid)
+            add_agreement(scores, "proximal femur", agreement)
+            error = agreement.volume_error_percent
+            add(scores, "segmentation", "proximal femur volume error", "%", abs(error), "absolute")
     femurs = read_json(segmentation.file("femur"))
     for side, femur in femurs.items():
         true_femur = truth.facts["femur"][side]
@@ -64,6 +64,14 @@ def score_segmentation(scores: Scores, truth: Manifest, segmentation: Manifest) 
         angle = femur["neck_shaft_angle_deg"] - true_femur["neck_shaft_angle_deg"]
         add(scores, "segmentation", "head centre error", "mm", float(np.linalg.norm(shift)))
         add(scores, "segmentation", "neck-shaft angle error", "°", abs(angle), "absolute")
+
+
+def add_agreement(scores: Scores, name: str, agreement: Agreement) -> None:
+    """Overlap and, where both have a surface, its distance."""
+    add(scores, "segmentation", f"Dice {name}", "", agreement.dice)
+    if not np.isnan(agreement.asd_mm):
+        add(scores, "segmentation", f"surface distance {name}", "mm", agreement.asd_mm, "average, symmetric")
+        add(scores, "segmentation", f"95 % Hausdorff distance {name}", "mm", agreement.hd95_mm)
 
 
 def score_registration(scores: Scores, truth: Manifest, registration: Manifest) -> None:
@@ -105,12 +113,45 @@ def proximal_femurs(truth: Manifest) -> dict[Side, Part]:
     """The true proximal femurs as a noise-free CT of the same resolution shows them; none if the truth is compact."""
     if "qct_ideal" not in truth.files:
         return {}
-    ha, qct, regions = (read_volume(truth.file(name)) for name in ("ha", "qct_ideal", "proximal_femur"))
+    qct, bones, regions = (read_volume(truth.file(name)) for name in ("qct_ideal", "bones", "proximal_femur"))
     return {
-        side: part_of_ct(ha.array, qct.array, regions.array == label, regions.grid)
+        side: part_with_rim(qct, bones.array, bones.array == FEMUR[side], regions.array == label)
         for side, label in PROXIMAL_FEMUR.items()
         if (regions.array == label).any()
     }
+
+
+def part_with_rim(qct: Volume, bones: np.ndarray, femur: np.ndarray, region: np.ndarray) -> Part:
+    """A region as the pipeline defines its content, twice: ray integrals read the second channel."""
+    part = bone_density(qct, bones, femur).of_part(femur, region)
+    return Part(np.stack([part.array, part.array], axis=-1), part.grid)
+
+
+def ideal_densities(truth: Manifest) -> dict[str, float]:
+    """Areal density of the true proximal femurs in a noise-free CT without blur, as the pipeline defines it."""
+    if "qct_ideal" not in truth.files:
+        return {}
+    qct, bones, regions = (read_volume(truth.file(name)) for name in ("qct_ideal", "bones", "proximal_femur"))
+    found = {}
+    for side, label in PROXIMAL_FEMUR.items():
+        masks = {"proximal_femur": regions.array == label}
+        if masks["proximal_femur"].any():
+            femur = truth.facts["femur"][str(side)]
+            axes = (np.array(femur["neck_axis"]), np.array(femur["shaft_axis"]))
+            measured = measure_regions(qct, bones.array, bones.array == FEMUR[side], masks, *axes, voxel_mm=1.0)
+            found[str(side)] = measured["proximal_femur"].abmd_g_cm2
+    return found
+
+
+def regions_against_dxa(truths: dict[str, Manifest], path: Path) -> list[dict]:
+    """QCT areal density of DXA's regions against the true DXA of the same hips, which reads mineral alone."""
+    rows = []
+    for region, quantity in (("total_hip", "total_hip_true_g_cm2"), ("neck", "neck_true_g_cm2")):
+        measured = [row for row in read_table(path) if row["region"] == region and row["abmd_g_cm2"]]
+        found = [number(row["abmd_g_cm2"]) for row in measured]
+        true = [truths[row["patient_id"]].facts["dxa"][row["side"]][quantity] for row in measured]
+        rows += agreement("densitometry", f"QCT aBMD of {region.replace('_', ' ')} against true DXA", found, true)
+    return rows
 
 
 def camera(facts: dict, camera_from_world: list[list[float]]) -> Camera:
@@ -153,10 +194,11 @@ def densities(truths: dict[str, Manifest], results: Path, tables: list[Path]) ->
     """QCT and predicted areal density against three readings of the truth."""
     readings: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     for patient, truth in truths.items():
+        ideal = ideal_densities(truth)
         for side, values in truth.facts["density"].items():
-            readings["noise-free CT"][patient, side] = values.get("abmd_g_cm2_ct", float("nan"))
-            readings["CT without blur"][patient, side] = values["abmd_g_cm2_qct"]
-            readings["true hydroxyapatite"][patient, side] = values["abmd_g_cm2"]
+            readings["noise-free CT"][patient, side] = ideal.get(side, float("nan"))
+            readings["the body's own voxels, edge lost"][patient, side] = values["abmd_g_cm2_qct"]
+            readings["true hydroxyapatite, edge lost"][patient, side] = values["abmd_g_cm2"]
     rows = []
     sources = {"QCT": (results / "densitometry" / "qct.tsv", "abmd_g_cm2")}
     sources |= {f"X-ray, {'/'.join(t.parts[-4:-1])}": (t, "predicted_bmd_g_cm2") for t in tables}
@@ -190,7 +232,13 @@ def main() -> None:
             manifest = read_manifest(args.results / path.format(patient))
             if not manifest.is_withheld:
                 score(scores, truth, manifest)
-    write_table(args.output, summaries(scores) + densities(truths, args.results, args.bmd), COLUMNS)
+    write_table(
+        args.output,
+        summaries(scores)
+        + densities(truths, args.results, args.bmd)
+        + regions_against_dxa(truths, args.results / "densitometry" / "regions.tsv"),
+        COLUMNS,
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from osteoray.simulation.truth import density_facts, femur_facts, shadow_facts
 from osteoray.simulation.truth_maps import compact_maps
 from osteoray.simulation.truth_schema import TRUTH_VERSION
 from osteoray.simulation.virtual_body import drawn_body, traced_body
-from osteoray.simulation.xray_examination import examine_xray, is_operated, operated_parts, xray_facts
+from osteoray.simulation.xray_examination import altered_parts, examine_xray, is_altered, xray_facts
 from osteoray.store.arrays import write_arrays
 from osteoray.store.manifest import Manifest, recording
 from osteoray.store.nifti import read_volume, write_volume
@@ -104,10 +104,10 @@ def main() -> None:
     with recording("simulation", patient.patient_id, args.output) as manifest:
         body = make_body(config, patient)
         parts = write_examination(manifest, args.raw, config, patient, body)
-        if is_operated(config, patient):
+        if is_altered(config, patient):
             # The intact body's parts go before the others come: they take some 0.3 GB.
             del parts
-            parts = operated_parts(config, body)
+            parts = altered_parts(config, patient, body)
         write_xrays(manifest, args.raw / "XR", config, patient, body, parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = ("imaging", "learning")
+ENVIRONMENTS = ("imaging", "learning", "totalsegmentator")
 HEADER = "# Generated from requirements/{name}.lock by `make envs`; do not edit.\n"
 
 

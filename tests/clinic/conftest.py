@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from osteoray.errors.verdict import Finding
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.imaging.resampling import resize_image
+from osteoray.segmentation import validation
 from osteoray.store.arrays import write_arrays
 from osteoray.store.manifest import Manifest
 from osteoray.store.nifti import write_radiograph
@@ -136,7 +138,7 @@ class Cohort:
         }
         segmentation.facts = {
             "volumes_cm3": {"left_femur": 180.0 + rng.normal(0, 9), "right_femur": 182.0},
-            "surface_uncertainty": {"left_femur": 0.01},
+            "doubt": {"left_femur": 0.01},
         }
         one = {"similarity": {"pelvis": 0.6, "left_femur": 0.5 + 0.05 * rng.normal()}, "z": 9.0, "agreement_mm": 0.4}
         registration.facts = {"xrays": {"X1": one, "X2": one}}
@@ -189,6 +191,20 @@ class Cohort:
                 write_table(base / f"fold{k}/log.tsv", epochs, tuple(epochs[0]))
 
 
+def write_validation(root: Path, manifests: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Cross-validation of two patients in one fold, one of them unusable, and a picture per segmentation."""
+    row = {"patient_id": "P001", "fold": 0, "bone": "left_femur", "dice": 0.97, "asd_mm": 0.4, "hd95_mm": 1.0}
+    lost = {"patient_id": "P002", "fold": 0, "code": "SEG-LABELS", "detail": "no such file"}
+    table = root / "segmentation/validation.tsv"
+    write_table(table, [row | {"volume_error_percent": 1.0, "doubt": 0.01}, lost], validation.COLUMNS)
+    run_script("gather_validation", "--folds", table, "--table", table, "--summary",
+               table.with_name("validation_summary.tsv"))  # fmt: skip
+    pictures = [path.with_name(f"{path.stem}.png") for path in manifests]
+    for path in pictures:
+        Image.new("RGB", (40, 20)).save(path)
+    return [table, table.with_name("validation_summary.tsv")], pictures
+
+
 def run_script(name: str, *arguments: object) -> None:
     """Run a script as a rule does; whatever it prints is an error of the test."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
@@ -231,7 +247,10 @@ def hand_over(root: Path, cohort: Cohort) -> None:
                "--exclusions", statistics / "exclusions.tsv", "--stages", statistics / "stages.tsv")  # fmt: skip
     truth = {"stage": "calibration", "quantity": "slope error", "unit": "%", "value": 0.61, "n": 8, "note": "mean"}
     write_table(statistics / "truth.tsv", [truth], tuple(truth))
+    tables_of_validation, pictures = write_validation(root, of("segmentation"))
     run_script("build_report", "--bmd", *tables, "--statistics", *sorted(statistics.glob("*.tsv")),
+               "--validation", *tables_of_validation, "--segmentations", *of("segmentation"), "--pictures", *pictures,
+               "--max-doubt", "0.02",
                "--predictions", *predictions["none"], *predictions["mp_bd"], "--releases", release,
                "--logs", *sorted(root.glob("synthesis/all/*/*/*/fold*/log.tsv")), "--patients", people,
                "--config", '{"cohort": "A virtual cohort."}', "--output", root / "report/index.html")  # fmt: skip

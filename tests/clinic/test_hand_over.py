@@ -96,8 +96,15 @@ def test_stage_table_holds_the_largest_residual(results):
         "similarity_pelvis",
         "similarity_left_femur",
         "agreement_mm",
-        "surface_uncertainty_left_femur",
+        "doubt_left_femur",
     } <= quantities
+
+
+def test_the_report_shows_the_validation_and_the_most_doubtful_segmentations(results):
+    html = (results / "report/index.html").read_text(encoding="utf-8")
+    section = html.split('<section id="segmentation">')[1].split("</section>")[0]
+    assert "SEG-LABELS: no such file" in section
+    assert section.count("<figure>") == 1 + min(10, len(list((results / "segmentation").rglob("*.png"))))
 
 
 @pytest.mark.parametrize("page", ["report/index.html", "clinic/index.html"])
@@ -123,7 +130,8 @@ def test_the_report_holds_every_section_and_figure(results):
         assert f'id="{anchor}"' in html
     figures = {path.stem for path in (results / "report/figures").glob("*.png")}
     assert figures >= {"scatter", "bland_altman", "error_by_pose", "example_maps", "cohort_flow", "stage_quality"}
-    assert html.count("data:image/png;base64,") == len(figures)
+    pictures = min(10, len(list((results / "segmentation").rglob("*.png"))))
+    assert html.count("data:image/png;base64,") == len(figures) + pictures
     assert "Against ground truth (virtual cohort)" in html
 
 

@@ -84,7 +84,7 @@ def test_the_last_patient_may_have_a_defect_and_a_shortened_cohort_keeps_it(pati
     [
         (["phantom_cut", "phantom_turned"], "at most one of phantom_absent, phantom_cut, phantom_clipped, phantom_tur"),
         (["phantom_absent", "rods_swapped"], "at most one of phantom_absent, rods_swapped; remove the others"),
-        (["implant_ct", "implant_xray"], "at most one of implant_ct, implant_xray; remove the others"),
+        (["implant_ct", "implant_xray"], "at most one of implant_ct, implant_xray, fracture_ct; remove the others"),
         (["slice_missing", "slice_duplicate"], "at most one of slice_missing, slice_duplicate; remove the others"),
         (["ct_empty", "ct_corrupt"], "at most one of ct_empty, ct_localizer_only, ct_corrupt; remove the others"),
         (["ct_empty", "slice_missing"], "expected ct_empty without slice_missing, which it hides; remove either"),

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import rotation_from_vector
 from osteoray.imaging.bones import Side
 from osteoray.imaging.volume import Volume
+from osteoray.segmentation.segmenter import Design, Scale, Segmenter, from_checkpoint, to_checkpoint
+from osteoray.segmentation.sides import bones_of_classes
+from osteoray.segmentation.training import Schedule, Stage, train
+from osteoray.segmentation.training_slices import TrainingPatient, training_patient
 
 HEAD_RADIUS_MM = 24.0
 NECK_SHAFT_ANGLE_DEG = 128.0
@@ -40,8 +45,12 @@ def build_femur(
     spacing_mm: tuple[float, float, float] = (1.5, 1.2, 1.2),
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0),
     shaft_below_mm: float = 70.0,
+    anteversion_deg: float | None = None,
 ) -> KnownFemur:
-    """Right femur in its own frame (x medial, y posterior, z proximal, head at 0), mirrored for the left, turned."""
+    """Right femur in its own frame (x medial, y posterior, z proximal, head at 0), mirrored for the left, turned.
+
+    With an anteversion it ends in two balls as condyles, 400 mm below the head.
+    """
     angle = np.radians(NECK_SHAFT_ANGLE_DEG)
     neck_axis = np.array([np.sin(angle), 0.0, -np.cos(angle)])
     meeting = -52.0 * neck_axis
@@ -67,6 +76,13 @@ def build_femur(
             rod_distance(points, bump - [4, 4, 0], bump, 10.0, 8.0),
         ]
     )
+    if anteversion_deg is not None:
+        angle = np.radians(anteversion_deg)
+        apart = 24.0 * np.array([np.cos(angle), np.sin(angle), 0.0])
+        knee = np.array([meeting[0], 8.0, -380.0])
+        for condyle in (knee + apart, knee - apart):
+            distance = np.minimum(distance, rod_distance(points, condyle, condyle, 20.0, 20.0))
+            distance = np.minimum(distance, rod_distance(points, shaft_end, condyle, 14.0, 16.0))
     inside = (distance <= 0) & (points[..., 2] > end)
     return KnownFemur(
         mask=Volume(inside, grid),
@@ -114,3 +130,36 @@ def pelvis_ct(pelvis_classes: Volume) -> Volume:
     hu[bone & ~ndimage.binary_erosion(bone)] = 700
     hu += np.random.default_rng(0).normal(0, 15, hu.shape)
     return Volume(np.rint(hu).astype(np.int16), grid)
+
+
+def tiny_schedule(coarse_steps: int, fine_steps: int, report_steps: int = 1000) -> Schedule:
+    """A training of seconds."""
+    return Schedule(
+        coarse=Stage(coarse_steps, 6, 8e-3),
+        fine=Stage(fine_steps, 6, 8e-3),
+        window_px=32,
+        weight_decay=1e-4,
+        seed=0,
+        report_steps=report_steps,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_design() -> Design:
+    return Design(Scale(6.0, 6.0, 8, 3), Scale(3.0, 3.0, 8, 2), 0.05, (-200.0, 1000.0))
+
+
+@pytest.fixture(scope="session")
+def tiny_patient(pelvis_ct: Volume, pelvis_classes: Volume, tiny_design: Design) -> TrainingPatient:
+    bones = Volume(bones_of_classes(pelvis_classes), pelvis_classes.grid)
+    return training_patient(pelvis_ct, bones, tiny_design)
+
+
+@pytest.fixture(scope="session")
+def tiny_segmenter(tiny_patient: TrainingPatient, tiny_design: Design) -> Segmenter:
+    """Trained on one patient."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    *_, last = train([tiny_patient], tiny_design, tiny_schedule(150, 120))
+    torch.set_num_threads(before)
+    return from_checkpoint(to_checkpoint(last.segmenter))

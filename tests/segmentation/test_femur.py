@@ -11,12 +11,10 @@ import pytest
 from scipy import ndimage
 
 from osteoray.errors.unreadable import Withheld
-from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import FEMUR, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.femur import femur_frame, locate_femur
-from osteoray.segmentation.metal import metal_near_mm3
 from osteoray.segmentation.proximal_femur import proximal_femur
 from osteoray.segmentation.shaft import Axis, fit_line, refine_shaft
 from osteoray.segmentation.sphere import fit_head, fit_sphere
@@ -86,7 +84,7 @@ def test_fitted_lines_point_upwards():
 
 @pytest.mark.parametrize("side", list(Side))
 @pytest.mark.parametrize("spacing_mm", [(1.3, 1.3, 1.3), (2.5, 1.8, 1.8)])
-@pytest.mark.parametrize("rotation_deg", [(0.0, 0.0, 0.0), (15.0, 6.0, 20.0)])
+@pytest.mark.parametrize("rotation_deg", [(0.0, 0.0, 0.0), (15.0, 6.0, 20.0), (-30.0, 12.0, 0.0)])
 def test_landmarks_of_a_known_femur(femur_of, side, spacing_mm, rotation_deg):
     known = femur_of(side, spacing_mm, rotation_deg)
     femur = locate_femur(known.mask, side, CUT_MM)
@@ -155,17 +153,6 @@ def test_a_longer_cut_adds_a_cylinder_of_shaft(femur_of):
     assert (more - less) * known.mask.grid.voxel_mm3 == pytest.approx(np.pi * 14**2 * 30, rel=0.06)
 
 
-def test_metal_counts_only_near_the_femur(femur_of):
-    mask = femur_of(Side.LEFT).mask
-    hu = np.zeros(mask.grid.shape, np.int16)
-    assert metal_near_mm3(Volume(hu, mask.grid), mask, 2800.0) == 0.0
-    inside = tuple(np.argwhere(mask.array)[1000])
-    hu[inside] = 3000
-    assert metal_near_mm3(Volume(hu, mask.grid), mask, 2800.0) == pytest.approx(mask.grid.voxel_mm3)
-    far = Volume(hu, VoxelGrid(hu.shape, affine(mask.grid.world_from_index[:3, :3], np.full(3, 900.0))))
-    assert metal_near_mm3(far, mask, 2800.0) == 0.0
-
-
 def is_plausible(femur) -> bool:
     neck_mm = np.linalg.norm(femur.head.centre_mm - femur.neck.centre_mm)
     below_mm = (femur.head.centre_mm - femur.lesser_trochanter.lower_edge_mm) @ femur.shaft.direction
@@ -217,10 +204,12 @@ def voxelise(vertices: np.ndarray, triangles: np.ndarray, spacing_mm: float) -> 
     return Volume(np.stack([ndimage.binary_fill_holes(layer) for layer in shell]), grid)
 
 
+@pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("name", ["m3_lfemur", "m3_rfemur", "m4_lfemur", "m4_rfemur"])
-def test_landmarks_of_real_femur_surfaces_are_plausible(shared_data, name):
+def test_landmarks_of_real_femur_surfaces_are_plausible(shared_data, name, is_mirrored):
     vertices, triangles = read_surface(shared_data / "femurs" / f"{name}_mm.ply.gz")
-    side = Side.LEFT if "_l" in name else Side.RIGHT
+    vertices = vertices * [-1.0 if is_mirrored else 1.0, 1.0, 1.0]
+    side = Side.LEFT if ("_l" in name) != is_mirrored else Side.RIGHT
     femur = locate_femur(voxelise(vertices, triangles, 1.5), side, CUT_MM)
     assert is_plausible(femur)
     # Independent check of the head: the mesh's own vertices lie on the sphere.
@@ -241,6 +230,80 @@ def test_landmarks_turn_with_the_femur(shared_data):
     assert abs(edge @ turned.shaft.direction) < 2.0
 
 
+def ball(known, radius_mm: float, low_mm: float, share: float) -> np.ndarray:
+    """Voxels around the head between two distances and within a cone upwards."""
+    offset = known.mask.grid.coordinates_mm() - known.head_centre_mm
+    distance = np.linalg.norm(offset, axis=-1)
+    return (distance < radius_mm) & (distance >= low_mm) & (offset @ known.shaft_axis > share * distance)
+
+
+def voxel_thicker(mask: np.ndarray) -> np.ndarray:
+    return ndimage.binary_dilation(mask)
+
+
+def voxel_thinner(mask: np.ndarray) -> np.ndarray:
+    return ndimage.binary_erosion(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1, 1:-1]
+
+
+@pytest.fixture(scope="module")
+def fine_femur(femur_of):
+    return femur_of(Side.LEFT, (1.3, 1.3, 1.3))
+
+
+@pytest.mark.parametrize(("change", "radius_mm"), [(voxel_thicker, 25.0), (voxel_thinner, 23.0)])
+def test_a_mask_one_voxel_wrong_moves_no_landmark(fine_femur, change, radius_mm):
+    true = locate_femur(fine_femur.mask, Side.LEFT, CUT_MM)
+    femur = locate_femur(Volume(change(fine_femur.mask.array), fine_femur.mask.grid), Side.LEFT, CUT_MM)
+    assert np.linalg.norm(femur.head.centre_mm - fine_femur.head_centre_mm) < 0.5
+    assert femur.head.radius_mm == pytest.approx(radius_mm, abs=0.6)
+    assert femur.neck_shaft_angle_deg == pytest.approx(true.neck_shaft_angle_deg, abs=0.7)
+    edge = femur.lesser_trochanter.lower_edge_mm - true.lesser_trochanter.lower_edge_mm
+    assert abs(edge @ fine_femur.shaft_axis) < 1.5
+
+
+def test_a_leak_into_the_socket_does_not_move_the_head(fine_femur):
+    leaking = Volume(fine_femur.mask.array | ball(fine_femur, 36.0, 20.0, 0.85), fine_femur.mask.grid)
+    femur = locate_femur(leaking, Side.LEFT, CUT_MM)
+    assert np.linalg.norm(femur.head.centre_mm - fine_femur.head_centre_mm) < 0.7
+    assert femur.head.coverage < locate_femur(fine_femur.mask, Side.LEFT, CUT_MM).head.coverage - 0.03
+
+
+def above_head_mm(known) -> np.ndarray:
+    return (known.mask.grid.coordinates_mm() - known.head_centre_mm) @ known.shaft_axis
+
+
+def test_a_head_that_misses_its_top_keeps_its_centre(fine_femur):
+    topless = fine_femur.mask.array & (above_head_mm(fine_femur) < 17.0)
+    femur = locate_femur(Volume(topless, fine_femur.mask.grid), Side.LEFT, CUT_MM)
+    assert np.linalg.norm(femur.head.centre_mm - fine_femur.head_centre_mm) < 0.7
+
+
+def test_half_a_head_is_withheld(fine_femur):
+    half = fine_femur.mask.array & (above_head_mm(fine_femur) < 0.0)
+    with pytest.raises(Withheld, match="SEG-LANDMARK"):
+        locate_femur(Volume(half, fine_femur.mask.grid), Side.LEFT, CUT_MM)
+
+
+def test_a_flattened_head_is_withheld_or_warned_of(fine_femur):
+    offset = fine_femur.mask.grid.coordinates_mm() - fine_femur.head_centre_mm
+    flat = np.linalg.norm(offset * [1.0, 1.0, 1.7], axis=-1) < 24.0
+    array = fine_femur.mask.array & (flat | (np.linalg.norm(offset, axis=-1) > 25.0))
+    try:
+        assert locate_femur(Volume(array, fine_femur.mask.grid), Side.LEFT, CUT_MM).findings()
+    except Withheld as refusal:
+        assert refusal.finding.code == "SEG-LANDMARK"
+
+
+def test_a_round_head_gives_no_warning(fine_femur):
+    assert not locate_femur(fine_femur.mask, Side.LEFT, CUT_MM).findings()
+
+
+def test_an_empty_mask_has_no_landmarks(fine_femur):
+    empty = Volume(np.zeros_like(fine_femur.mask.array), fine_femur.mask.grid)
+    with pytest.raises(Withheld, match="SEG-LANDMARK"):
+        locate_femur(empty, Side.LEFT, CUT_MM)
+
+
 def test_facts_are_json_values(femur_of):
     known = femur_of(Side.LEFT)
     femur = locate_femur(known.mask, Side.LEFT, CUT_MM)
@@ -248,12 +311,9 @@ def test_facts_are_json_values(femur_of):
     np.testing.assert_allclose(facts["head_centre_mm"], femur.head.centre_mm)
 
 
-def test_a_real_scan_with_an_implant_that_ends_at_the_heads_has_no_usable_side(shared_data):
+def test_a_real_scan_that_ends_at_the_heads_has_no_landmarks(shared_data):
     folder = shared_data / "scans" / "abdomen-pelvis-ct"
     labels = read_volume(folder / "bone_muscle_labels.nii.gz")
-    ct_hu = read_volume(folder / "example_ct.nii.gz")
-    left, right = (Volume(labels.array == FEMUR[side], labels.grid) for side in (Side.LEFT, Side.RIGHT))
-    assert metal_near_mm3(ct_hu, left, 2800.0) > 50.0
-    assert metal_near_mm3(ct_hu, right, 2800.0) == 0.0
+    right = Volume(labels.array == FEMUR[Side.RIGHT], labels.grid)
     with pytest.raises(Withheld, match=r"SEG-LANDMARK|SEG-CROPPED"):
         locate_femur(right, Side.RIGHT, CUT_MM)

@@ -10,7 +10,7 @@ from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import Bone
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.provided import provided_bones, provided_region
-from osteoray.segmentation.quality import doubtful_bones, missing_bones, surface_doubt, volumes_cm3
+from osteoray.segmentation.quality import doubt_of_bones, doubtful_bones, missing_bones, volumes_cm3
 from osteoray.segmentation.sides import bones_of_classes
 
 ENOUGH = {bone.name.lower(): 200.0 for bone in Bone}
@@ -81,10 +81,21 @@ def test_without_a_usable_side_the_patient_is_withheld():
         missing_bones(ENOUGH | {"left_femur": 0.0, "right_hip": 0.0})
 
 
-def test_doubt_is_read_at_the_surface(bones):
+@pytest.mark.parametrize("spacing_mm", [(2.0, 2.0, 2.0), (4.0, 1.0, 1.0)])
+def test_doubt_is_variance_over_volume_whatever_the_voxels(spacing_mm):
+    grid = VoxelGrid.axial(tuple(int(96 / s) for s in spacing_mm), spacing_mm)
+    distance_mm = np.abs(grid.coordinates_mm() - grid.centre_mm).max(axis=-1)
+    bones = Volume(np.where(distance_mm < 24, Bone.LEFT_FEMUR, 0).astype(np.uint8), grid)
+    uncertainty = np.where((distance_mm > 20) & (distance_mm < 28), 0.1, 0.0).astype(np.float32)
+    shell = (56.0**3 - 40.0**3) / 48.0**3
+    assert doubt_of_bones(bones, uncertainty) == {"left_femur": pytest.approx(0.1 * shell, rel=1e-3)}
+
+
+def test_doubt_far_from_a_bone_is_not_its_own(bones):
     uncertainty = np.where(bones.array == Bone.LEFT_FEMUR, np.float32(0.1), np.float32(0.0))
-    doubt = surface_doubt(bones.array, uncertainty)
+    doubt = doubt_of_bones(bones, uncertainty)
     assert doubt["left_femur"] == pytest.approx(0.1)
     assert doubt["right_femur"] == 0.0
+    assert 0 < doubt["left_hip"] < 0.05
     findings = doubtful_bones(doubt, 0.05)
     assert [(finding.code, finding.side) for finding in findings] == [("SEG-UNCERTAIN", "left")]

@@ -11,7 +11,10 @@ from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import rotation_about, rotation_from_vector
 from osteoray.imaging.bones import Bone
 from osteoray.imaging.volume import Volume
-from osteoray.segmentation.sides import BoneClass, bones_of_classes, sagittal_plane
+from osteoray.segmentation.bone_classes import BoneClass
+from osteoray.segmentation.cleaning import broken_bones, cleaned, dropped_cm3
+from osteoray.segmentation.quality import volumes_cm3
+from osteoray.segmentation.sides import bones_of_classes, sagittal_plane
 from osteoray.store.nifti import read_volume
 
 
@@ -57,6 +60,45 @@ def test_one_side_alone_is_told_by_the_sacrum(pelvis_classes, sign):
     present, absent = (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR) if sign > 0 else (Bone.RIGHT_FEMUR, Bone.LEFT_FEMUR)
     assert (bones == present).any()
     assert not (bones == absent).any()
+
+
+@pytest.mark.parametrize("shaft_layers", [0, 120], ids=["short shaft", "to the knee"])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_one_side_alone_without_a_sacrum_is_told_by_its_femur_lateral_of_the_hip_bone(
+    pelvis_classes, sign, shaft_layers
+):
+    x = pelvis_classes.grid.coordinates_mm()[..., 0]
+    kept = (sign * x > 0) & (pelvis_classes.array != BoneClass.SACRUM)
+    half = Volume(np.where(kept, pelvis_classes.array, 0).astype(np.uint8), pelvis_classes.grid)
+    half = half.crop_to(half.array)
+    array = np.pad(half.array, ((shaft_layers, 0), (0, 0), (0, 0)), mode="edge")
+    grid = half.grid.crop((-shaft_layers, 0, 0), array.shape)
+    bones = bones_of_classes(Volume(array, grid))
+    hip, femur = (Bone.LEFT_HIP, Bone.LEFT_FEMUR) if sign > 0 else (Bone.RIGHT_HIP, Bone.RIGHT_FEMUR)
+    assert set(np.unique(bones)) == {0, hip, femur}
+    np.testing.assert_array_equal(bones == hip, array == BoneClass.HIP)
+    np.testing.assert_array_equal(bones == femur, array == BoneClass.FEMUR)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_lone_femur_is_of_the_half_of_the_scan_that_it_lies_in(pelvis_classes, sign):
+    x = pelvis_classes.grid.coordinates_mm()[..., 0]
+    lone = np.where((sign * x > 0) & (pelvis_classes.array == BoneClass.FEMUR), BoneClass.FEMUR, 0)
+    bones = bones_of_classes(Volume(lone.astype(np.uint8), pelvis_classes.grid))
+    assert set(np.unique(bones)) == {0, Bone.LEFT_FEMUR if sign > 0 else Bone.RIGHT_FEMUR}
+
+
+def test_a_head_behind_a_fracture_stays_until_cleaning_and_is_warned_about(pelvis_classes):
+    x, _, z = np.moveaxis(pelvis_classes.grid.coordinates_mm(), -1, 0)
+    crack = (np.abs(x - 113.0) < 5.0) & (z > -60.0) & (pelvis_classes.array == BoneClass.FEMUR)
+    parted = np.where(crack, 0, pelvis_classes.array).astype(np.uint8)
+    bones = Volume(bones_of_classes(Volume(parted, pelvis_classes.grid)), pelvis_classes.grid)
+    assert ndimage.label(bones.array == Bone.LEFT_FEMUR)[1] == 2
+    np.testing.assert_array_equal(bones.array == Bone.LEFT_FEMUR, (parted == BoneClass.FEMUR) & (x > 0))
+    whole = cleaned(bones)
+    assert ndimage.label(whole == Bone.LEFT_FEMUR)[1] == 1
+    findings = broken_bones(dropped_cm3(bones, whole), volumes_cm3(Volume(whole, bones.grid)))
+    assert [(f.code, f.side) for f in findings] == [("SEG-PIECES", "left")]
 
 
 def test_specks_go_and_holes_fill(pelvis_classes):

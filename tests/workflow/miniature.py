@@ -26,7 +26,7 @@ CONFIG = {
             "xray": {"rows": 240, "columns": 300, "pitch_mm": 1.5},
         }
     },
-    "segmentation": {"training_steps": 150, "samples": 2},
+    "segmentation": {"coarse_steps": 60, "fine_steps": 40, "batch": 2, "samples": 2},
     "folds": {"release": {"name": "r1", "patients": 3}},
     "pretraining": {"epochs": {"mp": 1, "bd": 1}},
     "synthesis": {"epochs": 2},
@@ -76,7 +76,7 @@ class Repository:
         output = self.snakemake("-n", configfile=configfile)
         if "Nothing to be done" in output:
             return {}
-        table = output.split("Job stats:", 1)[1].split("total", 1)[0]
+        table = output.split("Job stats:", 1)[1].split("\ntotal", 1)[0]
         return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
 
     def edit(self, path: str, old: str, new: str) -> None:

@@ -46,6 +46,7 @@ def test_every_stage_left_its_files(results):
             f"calibration/{patient}/calibration.json",
             f"segmentation/{patient}/bones.nii.gz",
             f"segmentation/{patient}/femur.json",
+            f"segmentation/{patient}/segmentation.png",
             f"registration/{patient}.json",
             f"densitometry/{patient}.json",
             f"laterality/{patient}.npz",
@@ -58,6 +59,18 @@ def test_every_half_xray_has_a_row_and_held_out_patients_have_a_fold(results):
     assert {row["patient_id"] for row in table} == {"V001", "V002", "V003", "V004"}
     assert all(row["fold"] for row in table if row["patient_id"] != "V004")
     assert not any(row["fold"] for row in table if row["patient_id"] == "V004")
+
+
+def test_every_labelled_patient_is_validated_by_a_network_that_has_not_seen_it(results):
+    table = rows(results / "segmentation/validation.tsv")
+    for fold, held_out in (("0", "V001"), ("1", "V002")):
+        of_fold = [row for row in table if row["fold"] == fold]
+        assert {row["patient_id"] for row in of_fold} == {held_out}
+        assert all(0 <= float(row["dice"]) <= 1 and not row["code"] for row in of_fold)
+        model = json.loads((results / f"segmentation/validation/fold{fold}/model.json").read_text())
+        assert model["facts"]["patients"] == [{"V001": "V002", "V002": "V001"}[held_out]]
+    summary = {row["bone"]: row for row in rows(results / "segmentation/validation_summary.tsv")}
+    assert int(summary["all"]["n"]) == len(table)
 
 
 def test_calibration_finds_the_scanner_of_the_truth(results):
@@ -120,6 +133,19 @@ def test_an_edit_below_src_reruns_the_stage_and_what_follows_but_not_what_came_b
     assert not earlier & set(planned)
 
 
+def test_an_edit_of_the_picture_draws_anew_and_segments_nothing(finished):
+    repository, configfile, _ = finished
+    path = repository.folder / "src/osteoray/report/body_planes.py"
+    original = path.read_text()
+    path.write_text(original + "\n_EDITED = 1\n")
+    try:
+        planned = repository.planned(configfile)
+    finally:
+        path.write_text(original)
+    assert planned["picture_segmentation"] == 4
+    assert set(planned) - {"all"} == {"picture_segmentation", "build_report"}
+
+
 def test_a_section_of_the_configuration_concerns_its_own_stage(finished):
     repository, _, _ = finished
     content = copy.deepcopy(CONFIG) | {"clinic": {"site": "Another hospital"}}
@@ -132,9 +158,18 @@ def test_enrolling_a_patient_after_the_release_trains_nothing(finished):
     content["cohort"]["virtual"]["patients"] = 5
     planned = repository.planned(repository.configure("grown.yaml", content))
     per_patient = ("simulate_patient", "ingest_patient", "calibrate_ct", "segment_bones", "register_xrays")
+    per_patient += ("picture_segmentation",)
     assert all(planned[rule] == 1 for rule in per_patient)
     assert planned["predict_enrolled"] == 2
-    trainings = {"train_segmentation", "pretrain_encoder", "train_synthesis", "assign_folds", "predict_maps"}
+    trainings = {
+        "train_segmentation",
+        "train_segmentation_fold",
+        "validate_segmentation",
+        "pretrain_encoder",
+        "train_synthesis",
+        "assign_folds",
+        "predict_maps",
+    }
     assert not trainings & set(planned)
 
 

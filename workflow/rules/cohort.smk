@@ -16,6 +16,7 @@ sys.path.insert(0, str(SOURCE))
 from osteoray.config.code_digest import code_digest
 from osteoray.config.cohort import Cohort, CohortTableError, Patient, Xray, read_cohort
 from osteoray.config.loading import ConfigError, load_config
+from osteoray.config.segmentation import TRAINING_KEYS
 from osteoray.errors.codes import REASONS
 
 shell.executable("bash")
@@ -151,6 +152,11 @@ MANIFEST = {
 def halves_of(patients):
     """The half X-rays of these patients."""
     return manifests("laterality", patients)
+
+
+def pictures_of(patients):
+    """The pictures of these patients' segmentations."""
+    return [f"{RESULTS}/segmentation/{patient}/segmentation.png" for patient in patients]
 
 
 def gpus(wildcards):

@@ -42,9 +42,9 @@ def provided(column):
     return existing
 
 
-def training_labels(wildcards):
-    """The bone labels to learn from that are there; one that is missing concerns its patient alone."""
-    paths = [Path(RAW, PATIENT[patient].bone_labels) for patient in LABELLED]
+def existing_labels(patients):
+    """The bone labels of these patients that are there; one that is missing concerns its patient alone."""
+    paths = [Path(RAW, PATIENT[patient].bone_labels) for patient in patients]
     return [] if VIRTUAL else [path for path in paths if path.is_file()]
 
 
@@ -78,9 +78,40 @@ def virtual_section(wildcards):
     return CONFIG.cohort.virtual.model_copy(update=update).model_dump_json()
 
 
+def training_section(wildcards):
+    """The segmentation section without what its training does not look at: a limit trains nothing anew."""
+    return CONFIG.segmentation.model_dump_json(include=set(TRAINING_KEYS))
+
+
 def clinic_section(wildcards):
     """The clinic section; a report always says whom the model has learned from."""
     virtual = "Virtual patients (simulated anatomy, CT and X-rays); no human data."
     release = f"The first {len(RELEASED)} usable patients of this cohort (release {RELEASE})."
     population = CONFIG.clinic.training_population or (virtual if VIRTUAL else release)
     return CONFIG.clinic.model_copy(update={"training_population": population}).model_dump_json()
+
+
+def learned_from(wildcards):
+    """The labelled patients outside the fold."""
+    return [patient for patient in LABELLED if patient not in HELD_OUT[int(wildcards.fold)]]
+
+
+def labels_of(patients):
+    """Where the bone labels of these patients lie, for the shell."""
+    return " ".join(below_raw(PATIENT[patient].bone_labels) for patient in patients)
+
+
+def trained_network(wildcards):
+    """The network, for patients that need it, if there is anybody to learn from."""
+    return [] if PATIENT[wildcards.patient].bone_labels or not LABELLED else rules.train_segmentation.output.model
+
+
+def network_gpus(wildcards):
+    """GPUs of a segmentation: none for patients that need no network."""
+    return gpus(wildcards) if trained_network(wildcards) else 0
+
+
+def totalsegmentator_masks(wildcards):
+    """TotalSegmentator's masks, for patients that need them."""
+    needed = BACKEND == "totalsegmentator" and not PATIENT[wildcards.patient].bone_labels
+    return rules.run_totalsegmentator.output.manifest if needed else []

@@ -64,6 +64,7 @@ if VIRTUAL:
         input:
             truth=[f"{VIRTUAL}/truth/{patient}/manifest.json" for patient in PATIENTS],
             qct=f"{RESULTS}/densitometry/qct.tsv",
+            regions=f"{RESULTS}/densitometry/regions.tsv",
             projection=manifests("projection", PATIENTS),
             bmd=BMD,
         output:

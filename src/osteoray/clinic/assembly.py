@@ -59,12 +59,13 @@ def _measurement(row: Row, exclusions: Sequence[Row], t_score: Callable[[Estimat
 def _concerns(finding: Row, row: Row) -> bool:
     """Whether a finding of an earlier stage concerns this hip on this X-ray.
 
-    A pose does, although registration found it: it changes what the X-ray shows. So does metal in the CT, and a failed
-    registration: it is also how a cropped, mirrored or unusual X-ray shows. What ingest says of the CT does not.
+    A pose does, although registration found it: it changes what the X-ray shows. So does metal or a fracture in the
+    CT, and a failed registration: it is also how a cropped, mirrored or unusual X-ray shows. What ingest says of the CT
+    does not.
     """
     here = finding["xray_id"] in ("", row["xray_id"]) and finding["side"] in ("", row["side"])
     of_ct = finding["stage"] in CT_STAGES or (finding["stage"] == "ingest" and not finding["xray_id"])
-    return here and (not of_ct or finding["code"].startswith(("POSE-", "REG-", "SEG-METAL")))
+    return here and (not of_ct or finding["code"].startswith(("POSE-", "REG-", "SEG-METAL", "SEG-FRACTURE")))
 
 
 def _estimate(row: Row, value: str, low: str, high: str) -> Estimate | None:

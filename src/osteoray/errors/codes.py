@@ -121,6 +121,24 @@ REASONS: dict[str, Reason] = {
     "SEG-LABELS": Reason(
         "A patient's bone labels cannot be learned from.", False, "Correct the patient's bone_labels."
     ),
+    "SEG-ABSENT": Reason(
+        "The patient has no bone labels, and the chosen backend makes none.",
+        True,
+        "List bone_labels, or choose another segmentation.backend.",
+    ),
+    "SEG-TOOL": Reason(
+        "TotalSegmentator gave no usable bones.",
+        True,
+        "Read logs/run_totalsegmentator, then repeat with --forcerun run_totalsegmentator, or provide bone_labels.",
+    ),
+    "SEG-PIECES": Reason(
+        "A bone came in pieces; the largest is used.",
+        False,
+        "Look at the contours; provide bone_labels if bone is missing.",
+    ),
+    "SEG-HEAD": Reason(
+        "Part of the femoral head is labelled as hip bone.", True, "Look at the contours, and provide bone_labels."
+    ),
     "SEG-BONE": Reason("A bone was not found.", True, "Check the CT's coverage, or provide bone_labels."),
     "SEG-UNCERTAIN": Reason("The segmentation is uncertain.", False, "Look at the contours."),
     "SEG-LANDMARK": Reason(
@@ -129,7 +147,19 @@ REASONS: dict[str, Reason] = {
     "SEG-CROPPED": Reason(
         "The femur ends too close below the lesser trochanter.", True, "Scan at least 3 cm further down."
     ),
+    "SEG-REGIONS": Reason(
+        "The regions of DXA are undefined on a femur; the proximal femur is measured all the same.",
+        False,
+        "Look at the contours around the greater trochanter.",
+    ),
+    "SEG-SPHERE": Reason(
+        "The femoral head is not round: deformed, or wrongly outlined.", False, "Look at the contours of the head."
+    ),
+    "SEG-ASYMMETRY": Reason(
+        "The two femurs differ more than two sides do.", False, "Look at the contours; the patient may be asymmetric."
+    ),
     "SEG-METAL": Reason("There is metal in or near the femur.", True, "Use the other side."),
+    "SEG-FRACTURE": Reason("The femur looks broken.", True, "Look at the CT, and use the other side."),
     "QCT-RANGE": Reason(
         "The areal density is outside any plausible range.", True, "Check calibration and segmentation."
     ),

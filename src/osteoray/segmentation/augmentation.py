@@ -12,61 +12,100 @@ from torch.nn import functional
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Parameters of one random view per slice.
+    """Parameters of one random view per example.
 
     Attributes:
-        output_from_input: affine in normalised image coordinates, as `torch.nn.functional.affine_grid` takes it.
+        source_from_view: rotation, size and mirror of the view, acting on (x, y).
+        shift_mm: of the view's centre (x, y).
+        context_shift_mm: of the coarse network's answer against the image (x, y).
         gain: factor on the image.
         offset: added to the image.
-        noise: added to the image, one value per pixel.
+        blur_px: standard deviation of a Gaussian that blurs image and noise.
+        noise: standard deviation of the noise before the blur.
     """
 
-    output_from_input: Float[Tensor, "n 2 3"]
-    gain: Float[Tensor, "n 1 1 1"]
-    offset: Float[Tensor, "n 1 1 1"]
-    noise: Float[Tensor, "n 1 rows columns"]
+    source_from_view: Float[Tensor, "n 2 2"]
+    shift_mm: Float[Tensor, "n 2"]
+    context_shift_mm: Float[Tensor, "n 2"]
+    gain: Float[Tensor, " n"]
+    offset: Float[Tensor, " n"]
+    blur_px: Float[Tensor, " n"]
+    noise: Float[Tensor, " n"]
 
 
-def sample_views(count: int, shape: tuple[int, int], generator: torch.Generator) -> Views:
-    """Draw views: mirror images, rotation within 12 degrees, size within 12 %, shift within 8 %, gain, offset, noise.
+def sample_views(count: int, generator: torch.Generator) -> Views:
+    """Draw views: mirror images, rotation within 15 degrees, size within 15 %, shift within 20 mm, brightness, blur.
 
     Args:
         count: how many.
-        shape: rows and columns of the images.
         generator: source of randomness.
     """
 
     def uniform(low: float, high: float, *size: int) -> Tensor:
-        return low + (high - low) * torch.rand(size, generator=generator)
+        return low + (high - low) * torch.rand(count, *size, generator=generator)
 
-    angle = torch.deg2rad(uniform(-12.0, 12.0, count))
-    scale = uniform(0.88, 1.12, count)
-    mirror = torch.where(uniform(0.0, 1.0, count) < 0.5, -1.0, 1.0)
-    aspect = shape[0] / shape[1]
-    matrix = torch.zeros(count, 2, 3)
-    matrix[:, 0, 0] = scale * torch.cos(angle) * mirror
-    matrix[:, 0, 1] = -scale * torch.sin(angle) * aspect
-    matrix[:, 1, 0] = scale * torch.sin(angle) * mirror / aspect
-    matrix[:, 1, 1] = scale * torch.cos(angle)
-    matrix[:, :, 2] = uniform(-0.16, 0.16, count, 2)
-    sigma = uniform(0.0, 0.05, count, 1, 1, 1)
+    angle = torch.deg2rad(uniform(-15.0, 15.0))
+    mirror = torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    turn = torch.stack([torch.stack([cosine * mirror, -sine], 1), torch.stack([sine * mirror, cosine], 1)], 1)
     return Views(
-        output_from_input=matrix,
-        gain=uniform(0.85, 1.15, count, 1, 1, 1),
-        offset=uniform(-0.04, 0.04, count, 1, 1, 1),
-        noise=sigma * torch.randn(count, 1, *shape, generator=generator),
+        source_from_view=turn * uniform(0.85, 1.15)[:, None, None],
+        shift_mm=uniform(-20.0, 20.0, 2),
+        context_shift_mm=1.5 * torch.randn(count, 2, generator=generator),
+        gain=uniform(0.85, 1.15),
+        offset=uniform(-0.04, 0.04),
+        blur_px=uniform(0.0, 0.8),
+        noise=0.06 * uniform(0.0, 1.0) ** 2,
     )
 
 
-def apply_views(
-    images: Float[Tensor, "n 1 rows columns"], targets: Float[Tensor, "n classes rows columns"], views: Views
-) -> tuple[Float[Tensor, "n 1 rows columns"], Float[Tensor, "n classes rows columns"]]:
-    """Show images and class shares in their views, both by linear interpolation.
+def cut(
+    source: Float[Tensor, "channels h w"],
+    extent_mm: tuple[float, float],
+    centre_mm: Float[Tensor, "2"],
+    source_from_view: Float[Tensor, "2 2"],
+    shape: tuple[int, int],
+    pixel_mm: float,
+) -> Float[Tensor, "channels rows columns"]:
+    """Sample a turned window of a slice by linear interpolation, 0 beyond it.
 
-    Shares between 0 and 1 at a boundary say where it lies within the pixel. Beyond the slice all is background.
+    Args:
+        source: channels of the slice.
+        extent_mm: height and width of the slice.
+        centre_mm: of the window, (x, y) from the slice's outer corner.
+        source_from_view: turns and scales offsets from the window's centre.
+        shape: rows and columns of the window.
+        pixel_mm: its pixel size.
     """
-    grid = functional.affine_grid(views.output_from_input, list(images.shape), align_corners=False)
-    both = functional.grid_sample(torch.cat([images, targets], dim=1), grid, mode="bilinear", align_corners=False)
-    moved, shares = both[:, :1], both[:, 1:]
-    background = 1 - shares[:, 1:].sum(dim=1, keepdim=True)
-    return moved * views.gain + views.offset + views.noise, torch.cat([background, shares[:, 1:]], dim=1)
+    half_mm = torch.tensor([shape[1], shape[0]]) * pixel_mm / 2
+    to_unit = 2 / torch.tensor([extent_mm[1], extent_mm[0]])
+    linear = to_unit[:, None] * source_from_view * half_mm
+    theta = torch.cat([linear, (to_unit * centre_mm - 1)[:, None]], dim=1)
+    grid = functional.affine_grid(theta[None], [1, 1, *shape], align_corners=False)
+    return functional.grid_sample(source[None], grid, mode="bilinear", align_corners=False)[0]
+
+
+def with_brightness(
+    images: Float[Tensor, "n slices rows columns"], views: Views, generator: torch.Generator
+) -> Float[Tensor, "n slices rows columns"]:
+    """Images with the views' gain, offset, noise and blur."""
+
+    def each(values: Tensor) -> Tensor:
+        return values[:, None, None, None]
+
+    noise = each(views.noise) * torch.randn(images.shape, generator=generator)
+    return blurred(images * each(views.gain) + each(views.offset) + noise, views.blur_px)
+
+
+def blurred(
+    images: Float[Tensor, "n slices rows columns"], sigma_px: Float[Tensor, " n"]
+) -> Float[Tensor, "n slices rows columns"]:
+    """Images blurred in the plane by a five-point Gaussian each."""
+    count, slices, rows, columns = images.shape
+    offsets = torch.arange(-2.0, 3.0)
+    weights = torch.exp(-0.5 * (offsets / sigma_px.clamp(min=0.05)[:, None]) ** 2)
+    weights = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(slices, dim=0)
+    rolled = functional.pad(images.reshape(1, count * slices, rows, columns), (2, 2, 2, 2), mode="replicate")
+    rolled = functional.conv2d(rolled, weights[:, None, :, None], groups=count * slices)
+    rolled = functional.conv2d(rolled, weights[:, None, None, :], groups=count * slices)
+    return rolled.reshape(images.shape)

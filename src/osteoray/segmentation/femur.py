@@ -8,11 +8,15 @@ import numpy as np
 from jaxtyping import Float
 
 from osteoray.errors.unreadable import Withheld
+from osteoray.errors.verdict import Finding
+from osteoray.geometry.affines import apply_affine
 from osteoray.imaging.bones import Side
 from osteoray.imaging.volume import Volume
+from osteoray.segmentation.condyles import anteversion_deg
 from osteoray.segmentation.neck import Neck, find_neck
+from osteoray.segmentation.orientation import femur_orientation
 from osteoray.segmentation.shaft import Axis, lower_end_mm, refine_shaft, rough_shaft
-from osteoray.segmentation.sphere import Sphere, fit_head
+from osteoray.segmentation.sphere import ROUND_MM, Sphere, fit_head
 from osteoray.segmentation.surface import BoneSurface
 from osteoray.segmentation.trochanter import LesserTrochanter, find_lesser_trochanter
 
@@ -20,8 +24,20 @@ HEAD_RADIUS_MM = (17.0, 32.0)
 NECK_SHAFT_ANGLE_DEG = (105.0, 155.0)
 HEAD_TO_NECK_MM = (8.0, 60.0)
 MAX_HEAD_RESIDUAL_MM = 1.2
-MIN_HEAD_COVERAGE = 0.35
+MIN_HEAD_COVERAGE = 0.6
+ROUND_HEAD_COVERAGE = 0.85
+"""Healthy heads are round all over but for the fovea; below this share a look at them is asked for."""
+
 MIN_LENGTH_RADII = 4.0
+
+PROXIMAL_MM = 220.0
+"""Height of the part of a femur, from its top, in which head, neck and shaft are looked for."""
+
+SHAFT_FROM_MM, SHAFT_TO_MM = 20.0, 80.0
+"""The shaft axis is fitted between these distances below the lesser trochanter (Uemura 2022: from 20 to 50)."""
+
+MIN_SHAFT_MM = 20.0
+"""The shortest shaft that an axis is fitted to once the lesser trochanter is known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +50,8 @@ class FemurGeometry:
         neck: axis and waist of the neck.
         shaft: axis of the shaft; its point lies `LesserTrochanter.lower_edge_mm` deep.
         lesser_trochanter: the bump.
-        shaft_below_mm: length of complete femur below the lesser trochanter's lower edge.
+        shaft_below_mm: length of complete femur below the lesser trochanter's lower edge, as far as it is looked at.
+        anteversion_deg: of the neck against the back of the condyles; None where the scan does not show them.
     """
 
     side: Side
@@ -43,14 +60,36 @@ class FemurGeometry:
     shaft: Axis
     lesser_trochanter: LesserTrochanter
     shaft_below_mm: float
+    anteversion_deg: float | None
 
     @property
     def neck_shaft_angle_deg(self) -> float:
         """Angle between the neck (towards the head) and the shaft (towards the knee)."""
         return float(np.degrees(np.arccos(np.clip(-self.neck.axis @ self.shaft.direction, -1, 1))))
 
+    @property
+    def head_above_trochanter_mm(self) -> float:
+        """Height of the head's centre over the lesser trochanter's lower edge, along the shaft."""
+        ends_mm = np.stack([self.lesser_trochanter.lower_edge_mm, self.head.centre_mm])
+        return float(np.diff(self.shaft.position_mm(ends_mm))[0])
+
+    @property
+    def femoral_offset_mm(self) -> float:
+        """Distance of the head's centre from the shaft axis."""
+        foot_mm = self.shaft.at(float(self.shaft.position_mm(self.head.centre_mm)))
+        return float(np.linalg.norm(self.head.centre_mm - foot_mm))
+
+    def findings(self) -> list[Finding]:
+        """A warning if the head is hardly a sphere."""
+        if self.head.coverage >= ROUND_HEAD_COVERAGE:
+            return []
+        detail = f"expected {ROUND_HEAD_COVERAGE:.0%} of the head within {ROUND_MM:g} mm of a sphere, "
+        return [Finding("SEG-SPHERE", f"{detail}got {self.head.coverage:.0%}", side=self.side.value)]
+
     def facts(self) -> dict:
         """JSON values for `femur.json`."""
+        medial, posterior, _ = femur_frame(self.neck.axis, self.shaft.direction, self.side)
+        lies = femur_orientation(self.neck.axis, self.shaft.direction, self.side)
         return {
             "head_centre_mm": self.head.centre_mm.tolist(),
             "head_radius_mm": self.head.radius_mm,
@@ -65,7 +104,15 @@ class FemurGeometry:
             "lesser_trochanter_tip_mm": self.lesser_trochanter.tip_mm.tolist(),
             "lesser_trochanter_height_mm": self.lesser_trochanter.height_mm,
             "shaft_below_mm": self.shaft_below_mm,
+            "medial_axis": medial.tolist(),
+            "posterior_axis": posterior.tolist(),
             "neck_shaft_angle_deg": self.neck_shaft_angle_deg,
+            "femoral_offset_mm": self.femoral_offset_mm,
+            "head_above_trochanter_mm": self.head_above_trochanter_mm,
+            "anteversion_deg": self.anteversion_deg,
+            "flexion_deg": lies.flexion,
+            "abduction_deg": lies.abduction,
+            "rotation_deg": lies.rotation,
         }
 
 
@@ -91,12 +138,14 @@ def locate_femur(mask: Volume, side: Side, distal_cut_mm: float) -> FemurGeometr
         Withheld: SEG-LANDMARK if a landmark is undefined or implausible, SEG-CROPPED if the femur ends too early.
     """
     try:
-        return _checked(_locate(BoneSurface.of(mask), side), distal_cut_mm)
+        return _checked(_locate(mask, side), distal_cut_mm)
     except ValueError as error:
         raise Withheld("SEG-LANDMARK", str(error), side=side.value) from error
 
 
-def _locate(surface: BoneSurface, side: Side) -> FemurGeometry:
+def _locate(mask: Volume, side: Side) -> FemurGeometry:
+    proximal = _proximal_part(mask)
+    surface = BoneSurface.of(proximal)
     shaft = rough_shaft(surface.voxels())
     start_mm, start_radius_mm = _deepest_medial_point(surface, shaft, side)
     points_mm = surface.points()
@@ -109,24 +158,45 @@ def _locate(surface: BoneSurface, side: Side) -> FemurGeometry:
     trochanter, low_mm = _lesser_trochanter(surface, shaft, head, neck, side)
     # With the trochanter known, the shaft is fitted again from 2 cm below it, and the trochanter is found again.
     edge_mm = float(shaft.position_mm(trochanter.lower_edge_mm))
-    if edge_mm - low_mm > 35.0:
-        shaft = refine_shaft(surface, shaft, max(low_mm, edge_mm - 80.0), edge_mm - 15.0)
+    if edge_mm - SHAFT_FROM_MM - low_mm > MIN_SHAFT_MM:
+        shaft = refine_shaft(surface, shaft, max(low_mm, edge_mm - SHAFT_TO_MM), edge_mm - SHAFT_FROM_MM)
         trochanter, low_mm = _lesser_trochanter(surface, shaft, head, neck, side)
         edge_mm = float(shaft.position_mm(trochanter.lower_edge_mm))
-    return FemurGeometry(side, head, neck, Axis(shaft.at(edge_mm), shaft.direction), trochanter, edge_mm - low_mm)
+    shaft = Axis(shaft.at(edge_mm), shaft.direction)
+    anteversion = None
+    if proximal is not mask:
+        _, posterior, _ = femur_frame(neck.axis, shaft.direction, side)
+        anteversion = anteversion_deg(mask, head.centre_mm, neck.axis, posterior, shaft)
+    return FemurGeometry(side, head, neck, shaft, trochanter, edge_mm - low_mm, anteversion)
+
+
+def _proximal_part(mask: Volume) -> Volume:
+    """The mask itself, or its upper part if there is more of it: a knee would be taken for the shaft."""
+    layers = np.flatnonzero(mask.array.any(axis=(1, 2)))
+    if layers.size == 0:
+        raise ValueError("mask: expected a femur, got no voxel")
+    upwards = mask.grid.world_from_index[2, 0]
+    height_mm = np.abs(upwards) * ((layers[-1] - layers) if upwards > 0 else (layers - layers[0]))
+    if height_mm.max() <= PROXIMAL_MM:
+        return mask
+    kept = layers[height_mm <= PROXIMAL_MM]
+    start, stop = int(kept[0]), int(kept[-1]) + 1
+    array = mask.array[start:stop]
+    return Volume(array, mask.grid.crop((start, 0, 0), array.shape))
 
 
 def _deepest_medial_point(surface: BoneSurface, shaft: Axis, side: Side) -> tuple[Float[np.ndarray, 3], float]:
     """Centre and radius of the largest ball inside the femur medial of the shaft: about the head."""
-    grid = surface.distance_mm.grid
-    coordinates = grid.coordinates_mm() - shaft.point_mm
-    across = coordinates - (coordinates @ shaft.direction)[..., None] * shaft.direction
-    medial_mm = across[..., 0] * (1.0 if side is Side.RIGHT else -1.0)
-    distance = np.where(medial_mm > 15.0, surface.distance_mm.array, -np.inf)
-    deepest = np.unravel_index(np.argmax(distance), distance.shape)
-    if not distance[deepest] > 8.0:
+    index = np.argwhere(surface.distance_mm.array > 8.0)
+    points_mm = apply_affine(surface.distance_mm.grid.world_from_index, index.astype(float))
+    offset_mm = points_mm - shaft.point_mm
+    across_mm = offset_mm[:, 0] - (offset_mm @ shaft.direction) * shaft.direction[0]
+    is_medial = across_mm * (1.0 if side is Side.RIGHT else -1.0) > 15.0
+    if not is_medial.any():
         raise ValueError(f"mask: expected a head of radius {HEAD_RADIUS_MM} mm medial of the shaft, got none")
-    return grid.coordinates_mm()[deepest], float(distance[deepest])
+    depth_mm = np.where(is_medial, surface.distance_mm.array[tuple(index.T)], 0.0)
+    deepest = int(np.argmax(depth_mm))
+    return points_mm[deepest], float(depth_mm[deepest])
 
 
 def _where_neck_meets(shaft: Axis, head: Sphere) -> Float[np.ndarray, 3]:

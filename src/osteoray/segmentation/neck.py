@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy import ndimage
 
 from osteoray.segmentation.sphere import Sphere
 from osteoray.segmentation.surface import BoneSurface, cross_sections
 
 STEP_MM = 1.0
 ITERATIONS = 6
+
+WAIST_AREA = 1.1
+"""Sections up to this many times the narrowest area belong to the waist, whose centroids are averaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +24,8 @@ class Neck:
 
     Attributes:
         axis: unit vector from the neck to the head's centre.
-        centre_mm: centroid of the narrowest cross-section.
-        area_mm2: its area.
+        centre_mm: centroid of the waist.
+        area_mm2: area of its narrowest cross-section.
         has_waist: whether the section widens on both sides of it.
     """
 
@@ -34,8 +38,9 @@ class Neck:
 def find_neck(surface: BoneSurface, head: Sphere, towards_mm: Float[np.ndarray, 3]) -> Neck:
     """Sweep planes orthogonal to the axis, take the narrowest, aim the axis at its centroid, and repeat.
 
-    The centroid is averaged over the planes within 4 mm of the narrowest: one plane's centroid is as noisy as the
-    voxels, and 1 mm at 25 mm from the head turns the axis by 2 degrees.
+    The centroid is averaged over the adjoining planes that are hardly wider, about 10 mm of neck: one plane's centroid
+    is as noisy as the voxels, and 1 mm at 25 mm from the head turns the axis by 2 degrees. A fixed length would reach
+    into the greater trochanter of a short neck.
 
     Args:
         surface: the femur.
@@ -52,10 +57,10 @@ def find_neck(surface: BoneSurface, head: Sphere, towards_mm: Float[np.ndarray, 
         sections = cross_sections(surface, head.centre_mm, axis, positions_mm, half_width_mm=1.7 * head.radius_mm)
         area_mm2 = np.where(sections.area_mm2 > 0, sections.area_mm2, np.inf)
         narrowest = int(np.argmin(area_mm2))
-        near = (np.abs(positions_mm - positions_mm[narrowest]) <= 4.0) & np.isfinite(area_mm2)
-        if not near.any():
+        if not np.isfinite(area_mm2[narrowest]):
             raise ValueError("towards_mm: expected bone between the head and this point, got none")
-        centre_mm = sections.centroid_mm[near].mean(axis=0)
+        slender, _ = ndimage.label(area_mm2 <= WAIST_AREA * area_mm2[narrowest])
+        centre_mm = sections.centroid_mm[slender == slender[narrowest]].mean(axis=0)
         axis = head.centre_mm - centre_mm
         axis /= np.linalg.norm(axis)
     found = area_mm2[narrowest]

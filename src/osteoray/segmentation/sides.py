@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -12,27 +11,12 @@ from scipy import ndimage
 from osteoray.geometry.affines import apply_affine
 from osteoray.imaging.bones import Bone
 from osteoray.imaging.volume import Volume
+from osteoray.segmentation.bone_classes import BoneClass
+from osteoray.segmentation.cleaning import MIN_PART_CM3, paint_parts
+from osteoray.segmentation.leaks import without_leaks
 
-MIN_PART_CM3 = 2.0
-"""Smaller separate parts are not bones."""
-
-
-class BoneClass(IntEnum):
-    """What the network tells apart; sides follow from geometry."""
-
-    BACKGROUND = 0
-    HIP = 1
-    FEMUR = 2
-    SACRUM = 3
-
-
-CLASS_OF_BONE = {
-    Bone.LEFT_HIP: BoneClass.HIP,
-    Bone.RIGHT_HIP: BoneClass.HIP,
-    Bone.LEFT_FEMUR: BoneClass.FEMUR,
-    Bone.RIGHT_FEMUR: BoneClass.FEMUR,
-    Bone.SACRUM: BoneClass.SACRUM,
-}
+LEFTWARDS = np.array([1.0, 0.0, 0.0])
+"""The patient's left in LPS."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +40,9 @@ def sagittal_plane(classes: Volume) -> SagittalPlane:
     """Plane midway between the centroids of the left and right halves of hip bones and femurs.
 
     Halves and plane are updated in turn (two-means along the plane's normal) from the plane x = centre. If the halves
-    end up closer than 90 mm, both are parts of one side and the plane passes through the sacrum instead.
+    end up closer than 90 mm from left to right, both are parts of one side. The plane then passes through the sacrum
+    or, without one, medial of all that bone: the femur lies lateral of its hip bone. A lone bone without a sacrum is
+    of the half of the scan that it lies in.
 
     Args:
         classes: labels of `BoneClass`.
@@ -69,27 +55,42 @@ def sagittal_plane(classes: Volume) -> SagittalPlane:
     if not paired.any():
         raise ValueError("classes: expected a hip bone or a femur, got none")
     points_mm = apply_affine(grid.world_from_index, np.argwhere(paired)[::5].astype(float))
-    sacrum = np.argwhere(classes.array == BoneClass.SACRUM)
-    middle = apply_affine(grid.world_from_index, sacrum.mean(axis=0)) if len(sacrum) else grid.centre_mm
-    fallback = SagittalPlane(middle, np.array([1.0, 0.0, 0.0]))
-    low, high = points_mm[:, 0].min(), points_mm[:, 0].max()
-    plane = SagittalPlane(np.array([(low + high) / 2, middle[1], middle[2]]), fallback.leftwards)
+    low, high = points_mm.min(axis=0), points_mm.max(axis=0)
+    plane = SagittalPlane((low + high) / 2, LEFTWARDS)
     for _ in range(10):
         is_left = plane.left_mm(points_mm) > 0
         if is_left.all() or not is_left.any():
-            return fallback
+            return _plane_of_one_side(classes)
         left, right = points_mm[is_left].mean(axis=0), points_mm[~is_left].mean(axis=0)
-        if np.linalg.norm(left - right) < 90.0:
-            return fallback
+        # From left to right, because half a femur is far below half a hip bone.
+        if abs((left - right) @ LEFTWARDS) < 90.0:
+            return _plane_of_one_side(classes)
         plane = SagittalPlane((left + right) / 2, (left - right) / np.linalg.norm(left - right))
     return plane
 
 
-def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
-    """Split classes at the sagittal plane, keep the largest part of each bone, and fill its holes.
+def _plane_of_one_side(classes: Volume) -> SagittalPlane:
+    """Plane through the sacrum, else medial of all bone, which is then of the side that femur and hip bone tell."""
+    points_mm = {
+        bone_class: apply_affine(classes.grid.world_from_index, np.argwhere(classes.array == bone_class).astype(float))
+        for bone_class in (BoneClass.SACRUM, BoneClass.HIP, BoneClass.FEMUR)
+    }
+    sacrum, hip, femur = points_mm.values()
+    if len(sacrum):
+        return SagittalPlane(sacrum.mean(axis=0), LEFTWARDS)
+    bone = np.concatenate([hip, femur])
+    medial = hip.mean(axis=0) if len(hip) and len(femur) else classes.grid.centre_mm
+    lateral = femur.mean(axis=0) if len(hip) and len(femur) else bone.mean(axis=0)
+    is_left = (lateral - medial) @ LEFTWARDS > 0
+    return SagittalPlane(bone.min(axis=0) if is_left else bone.max(axis=0), LEFTWARDS)
 
-    A separate part of a paired bone belongs to the side where its centroid lies; a part that reaches 30 mm or more
-    to both sides (hip bones joined at the symphysis) is cut at the plane.
+
+def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
+    """Split classes at the sagittal plane, take leaks away from the femurs, and fill holes.
+
+    Every part of 2 cm3 or more stays: that bones come in pieces must be seen before `cleaned` keeps the largest. A
+    separate part of a paired bone belongs to the side where its centroid lies; a part that reaches 30 mm or more to
+    both sides (hip bones joined at the symphysis) is cut at the plane.
 
     Args:
         classes: labels of `BoneClass`.
@@ -105,11 +106,21 @@ def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
     # Femurs first: where a socket surrounds a head, the head is no hole of the hip bone.
     pairs = {BoneClass.FEMUR: (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR), BoneClass.HIP: (Bone.LEFT_HIP, Bone.RIGHT_HIP)}
     for bone_class, (left, right) in pairs.items():
-        is_left, is_right = _split(classes, bone_class, plane, min_voxels)
-        _paint(bones, is_left, left, min_voxels)
-        _paint(bones, is_right, right, min_voxels)
-    _paint(bones, classes.array == BoneClass.SACRUM, Bone.SACRUM, min_voxels)
+        for mask, bone in zip(_split(classes, bone_class, plane, min_voxels), (left, right), strict=True):
+            # Parts of a hip bone are thin by nature; a femur is not.
+            whole = _without_leaks(mask, classes) if bone_class is BoneClass.FEMUR else mask
+            paint_parts(bones, whole, bone, min_voxels)
+    paint_parts(bones, classes.array == BoneClass.SACRUM, Bone.SACRUM, min_voxels)
     return bones
+
+
+def _without_leaks(mask: Bool[np.ndarray, "k j i"], classes: Volume) -> Bool[np.ndarray, "k j i"]:
+    """Every part without its own leaks; a part that hangs on nothing is no leak."""
+    parts, count = ndimage.label(mask)
+    kept = np.zeros_like(mask)
+    for number in range(1, count + 1):
+        kept |= without_leaks(Volume(parts == number, classes.grid))
+    return kept
 
 
 def _split(
@@ -130,23 +141,3 @@ def _split(
         is_left[tuple(index[on_left].T)] = True
         is_right[tuple(index[~on_left].T)] = True
     return is_left, is_right
-
-
-def _paint(bones: UInt8[np.ndarray, "k j i"], mask: Bool[np.ndarray, "k j i"], bone: Bone, min_voxels: float) -> None:
-    """Write the largest part of a mask, its holes filled, into free voxels of the label volume."""
-    parts, count = ndimage.label(mask)
-    if count == 0:
-        return
-    sizes = np.bincount(parts.ravel())[1:]
-    if sizes.max() < min_voxels:
-        return
-    box = ndimage.find_objects(parts)[int(sizes.argmax())]
-    part = parts[box] == 1 + sizes.argmax()
-    if bone in (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR):
-        # Layer by layer, because the last layer of the scan leaves the marrow cavity open.
-        part = np.stack([ndimage.binary_fill_holes(layer) for layer in part])
-    else:
-        # In space, because a layer closes the sacral canal and the foramina, which are no bone.
-        part = ndimage.binary_fill_holes(part)
-    target = bones[box]
-    target[part & (target == 0)] = bone

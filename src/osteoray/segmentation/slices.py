@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float32, UInt8
 from scipy import ndimage
+from torch import Tensor
 
-from osteoray.imaging.resampling import resample, spaced
+from osteoray.geometry.affines import affine
+from osteoray.geometry.grids import VoxelGrid
+from osteoray.imaging.resampling import resize_volume
 from osteoray.imaging.volume import Volume
-from osteoray.segmentation.sides import CLASS_OF_BONE, BoneClass
+from osteoray.segmentation.bone_classes import CLASS_OF_BONE, BoneClass
 
 CORTEX_HU = 350.0
 """Above the rods of a phantom, below dense bone."""
@@ -47,35 +51,52 @@ def central_box(ct_hu: Volume) -> Volume:
     return Volume(array, ct_hu.grid.crop(tuple(axis.start for axis in box), array.shape))
 
 
-def network_input(box_hu: Volume, inplane_mm: float, slice_mm: float, window_hu: tuple[float, float]) -> Volume:
-    """A box of the CT at the working resolution, window mapped to 0..1.
+def network_input(box_hu: Volume, pixel_mm: float, slice_mm: float, window_hu: tuple[float, float]) -> Volume:
+    """A box of the CT at a working resolution, window mapped to 0..1; its outer edges stay where they are.
 
     Args:
         box_hu: `central_box` of the CT.
-        inplane_mm: pixel size.
+        pixel_mm: pixel size, met up to rounding.
         slice_mm: smallest slice distance; thicker slices stay as they are.
         window_hu: HU that become 0 and 1; values beyond are clipped.
     """
     low, high = window_hu
     scaled = np.clip((box_hu.array.astype(np.float32) - low) / (high - low), 0.0, 1.0)
-    thickness_mm = max(float(box_hu.grid.spacing_mm[0]), slice_mm)
-    return spaced(Volume(scaled, box_hu.grid), (thickness_mm, inplane_mm, inplane_mm))
+    grid = working_grid(box_hu.grid, pixel_mm, slice_mm)
+    return Volume(resize_volume(scaled, grid.shape), grid)
 
 
-def network_target(bones: Volume, slices: Volume) -> UInt8[np.ndarray, "k j i"]:
-    """Classes of labelled bones on the grid of the network's slices.
+def network_target(bones: Volume, grid: VoxelGrid) -> UInt8[np.ndarray, "classes k j i"]:
+    """Share of every voxel that each bone class fills, in 255ths.
 
     Args:
-        bones: labels of `Bone` on the CT grid.
-        slices: the network's input.
+        bones: labels of `Bone` on the grid of the box.
+        grid: working grid of the same box.
     """
-    target = np.zeros(slices.grid.shape, np.uint8)
-    highest = np.full(slices.grid.shape, 0.5, np.float32)
+    shares = []
     for bone_class in (c for c in BoneClass if c is not BoneClass.BACKGROUND):
         members = [bone for bone, its_class in CLASS_OF_BONE.items() if its_class is bone_class]
         mask = np.isin(bones.array, members).astype(np.float32)
-        # Interpolated and thresholded: nearest neighbours would move the boundary by up to half a voxel.
-        share = resample(Volume(mask, bones.grid), slices.grid).array
-        target[share >= highest] = bone_class
-        np.maximum(highest, share, out=highest)
-    return target
+        shares.append(np.rint(255 * resize_volume(mask, grid.shape)).astype(np.uint8))
+    return np.stack(shares)
+
+
+def working_grid(box: VoxelGrid, pixel_mm: float, slice_mm: float) -> VoxelGrid:
+    """Grid of the same extent with voxels of about the given size; slices are not made thinner than they are."""
+    wanted_mm = np.array([max(float(box.spacing_mm[0]), slice_mm), pixel_mm, pixel_mm])
+    shape = np.maximum(np.rint(box.shape * box.spacing_mm / wanted_mm), 1).astype(int)
+    return resized_grid(box, tuple(int(n) for n in shape))
+
+
+def resized_grid(grid: VoxelGrid, shape: tuple[int, ...]) -> VoxelGrid:
+    """Grid of the same extent with another number of voxels."""
+    factor = np.array(grid.shape) / shape
+    # Outer edges coincide: the first centre moves by half the difference of the voxel sizes.
+    scale = affine(np.diag(factor), (factor - 1) / 2)
+    return VoxelGrid(shape, grid.world_from_index @ scale)
+
+
+def with_neighbours(images: Float32[Tensor, "k rows columns"]) -> Float32[Tensor, "k 3 rows columns"]:
+    """Every slice with the one below and the one above; the first and last stand in for those beyond."""
+    padded = torch.cat([images[:1], images, images[-1:]])
+    return torch.stack([padded[:-2], padded[1:-1], padded[2:]], dim=1)

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial import cKDTree
+
+NECK_CONE_DEG = 60.0
+"""Half-angle of the cone around the neck in which the surface of a femur is not that of its head."""
+
+ROUND_MM = 1.5
+"""The head is round where its surface lies this close to the sphere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +23,7 @@ class Sphere:
         centre_mm: its centre.
         radius_mm: its radius.
         residual_mm: root mean square distance of the points that were fitted.
-        coverage: share of the sphere's area, 0 to 1, that has surface points.
+        coverage: share, 0 to 1, of the sphere outside the neck's cone on which the surface lies within 1.5 mm.
     """
 
     centre_mm: Float[np.ndarray, 3]
@@ -67,9 +74,9 @@ def fit_head(
         if len(kept) < 30:
             raise ValueError(f"points_mm: expected 30 or more on the head, got {len(kept)}")
         centre, radius = fit_sphere(kept)
-    kept = points_mm[_is_on_head(points_mm, centre, radius, away_from, 1.5)]
+    kept = points_mm[_is_on_head(points_mm, centre, radius, away_from, ROUND_MM)]
     residual_mm = np.sqrt(np.mean((np.linalg.norm(kept - centre, axis=1) - radius) ** 2))
-    return Sphere(centre, radius, float(residual_mm), _coverage(kept - centre))
+    return Sphere(centre, radius, float(residual_mm), _coverage(kept - centre, away_from - centre))
 
 
 def _is_on_head(
@@ -79,17 +86,24 @@ def _is_on_head(
     away_from: Float[np.ndarray, 3],
     band_mm: float,
 ) -> np.ndarray:
-    """Whether points lie in the band around the sphere and outside the cone of the neck (half-angle 60 degrees)."""
-    neckwards = (away_from - centre) / np.linalg.norm(away_from - centre)
+    """Whether points lie in the band around the sphere and outside the cone of the neck."""
     offset = points_mm - centre
     distance = np.linalg.norm(offset, axis=1)
-    return (np.abs(distance - radius) < band_mm) & (offset @ neckwards < 0.5 * distance)
+    return (np.abs(distance - radius) < band_mm) & ~_is_neckwards(offset, away_from - centre)
 
 
-def _coverage(directions: Float[np.ndarray, "n 3"]) -> float:
-    """Share of 200 evenly spread directions that have a point within 12 degrees."""
-    n = np.arange(200) + 0.5
-    polar, azimuth = np.arccos(1 - 2 * n / 200), np.pi * (1 + 5**0.5) * n
+def _is_neckwards(offset_mm: Float[np.ndarray, "n 3"], neck: Float[np.ndarray, 3]) -> np.ndarray:
+    """Whether offsets from the head's centre lie in the cone of the neck."""
+    along = offset_mm @ (neck / np.linalg.norm(neck))
+    return along >= np.cos(np.radians(NECK_CONE_DEG)) * np.linalg.norm(offset_mm, axis=1)
+
+
+def _coverage(offset_mm: Float[np.ndarray, "n 3"], neck: Float[np.ndarray, 3]) -> float:
+    """Share of 400 evenly spread directions outside the neck's cone that have a point within 8 degrees."""
+    n = np.arange(400) + 0.5
+    polar, azimuth = np.arccos(1 - 2 * n / 400), np.pi * (1 + 5**0.5) * n
     spread = np.column_stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)])
-    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    return float(((spread @ unit.T).max(axis=1) > np.cos(np.radians(12))).mean())
+    spread = spread[~_is_neckwards(spread, neck)]
+    unit = offset_mm / np.linalg.norm(offset_mm, axis=1, keepdims=True)
+    chord, _ = cKDTree(unit).query(spread)
+    return float((chord < 2 * np.sin(np.radians(8) / 2)).mean())

@@ -1,49 +1,53 @@
-"""Training of the Bayesian U-Net on labelled slices."""
+"""Training of a segmenter on labelled patients: the coarse network first, then the fine one on its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from osteoray.segmentation.augmentation import apply_views, sample_views
-from osteoray.segmentation.network import BayesianUNet, Shape, in_channels_last
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledSlices:
-    """Slices of one patient.
-
-    Attributes:
-        images: 0..1 inside the HU window.
-        classes: labels of `BoneClass`.
-    """
-
-    images: Float32[np.ndarray, "k rows columns"]
-    classes: UInt8[np.ndarray, "k rows columns"]
+from osteoray.segmentation.network import BayesianUNet
+from osteoray.segmentation.segmenter import Design, Segmenter, coarse_samples
+from osteoray.segmentation.training_slices import CoarseSource, Examples, FineSource, TrainingPatient
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to train.
+class Stage:
+    """How long and how fast to train one network.
 
     Attributes:
         steps: optimiser steps.
-        batch: slices per step.
+        batch: slices or windows per step.
         learning_rate: peak of the one-cycle schedule.
-        weight_decay: of AdamW.
-        seed: of weights, order, views and dropout.
-        report_steps: steps between snapshots.
     """
 
     steps: int
     batch: int
     learning_rate: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How to train both networks.
+
+    Attributes:
+        coarse: stage of the coarse network.
+        fine: stage of the fine network.
+        window_px: rows and columns of the fine network's windows.
+        weight_decay: of AdamW.
+        seed: of weights, order, views and dropout.
+        report_steps: steps between snapshots.
+    """
+
+    coarse: Stage
+    fine: Stage
+    window_px: int
     weight_decay: float
     seed: int
     report_steps: int
@@ -54,16 +58,26 @@ class Snapshot:
     """State of the training after a step.
 
     Attributes:
-        step: steps done.
+        network: "coarse" or "fine", the one in training.
+        step: steps done on it.
         loss: mean loss since the snapshot before.
-        network: the network.
+        segmenter: both networks.
         resume: all that continues the same run, loadable with `weights_only=True`.
     """
 
+    network: str
     step: int
     loss: float
-    network: BayesianUNet
+    segmenter: Segmenter
     resume: dict
+
+
+class Source(Protocol):
+    """Where batches come from."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Examples:
+        """A random batch."""
+        ...
 
 
 def segmentation_loss(
@@ -83,24 +97,66 @@ def segmentation_loss(
 
 
 def train(
-    patients: Sequence[LabelledSlices], shape: Shape, schedule: Schedule, resume: dict | None = None
+    patients: Sequence[TrainingPatient],
+    design: Design,
+    schedule: Schedule,
+    device: str = "cpu",
+    resume: dict | None = None,
 ) -> Iterator[Snapshot]:
-    """Train, and yield a snapshot every `report_steps` steps and at the end.
+    """Train a segmenter; yield a snapshot every `report_steps` steps of either network and at its end.
+
+    The segmenter of the last snapshot is the trained one; call `.eval()` on neither network, `segment_ct` does.
 
     Args:
-        patients: at least one; slices of different sizes are padded around their centre.
-        shape: size of the network.
+        patients: at least one, prepared by `training_patient` for the same design.
+        design: of the segmenter.
         schedule: how to train.
+        device: "cpu" or "cuda".
         resume: `Snapshot.resume` of an interrupted run with the same arguments.
     """
-    images, labels = _stack(patients)
     torch.manual_seed(schedule.seed)
-    generator = torch.Generator().manual_seed(schedule.seed)
-    network = in_channels_last(BayesianUNet(shape))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    segmenter = Segmenter.untrained(design).to(device)
+    done, before = (resume["coarse"], resume["fine"]) if resume else (None, None)
+    coarse = CoarseSource(patients, design)
+    for step, loss, state in fit(segmenter.coarse, coarse, schedule.coarse, schedule, schedule.seed, done):
+        # A snapshot of the coarse network alone would forget what the fine one has learned.
+        if before is None:
+            yield Snapshot("coarse", step, loss, segmenter, {"coarse": state, "fine": None})
+        done = state
+    torch.manual_seed(schedule.seed + 1)
+    fine = FineSource(patients, contexts(segmenter, patients), design, schedule.window_px)
+    for step, loss, state in fit(segmenter.fine, fine, schedule.fine, schedule, schedule.seed + 1, before):
+        yield Snapshot("fine", step, loss, segmenter, {"coarse": done, "fine": state})
+
+
+def contexts(
+    segmenter: Segmenter, patients: Sequence[TrainingPatient]
+) -> list[list[UInt8[Tensor, "bones k rows columns"]]]:
+    """A sample of the coarse network's answer on the slices it was trained on, in 255ths."""
+    segmenter.coarse.eval()
+    with torch.inference_mode():
+        return [
+            [
+                (255 * coarse_samples(segmenter.coarse, volume.images.float().to(segmenter.device), 1)[0])
+                .round()
+                .byte()
+                .cpu()
+                for volume in patient.coarse
+            ]
+            for patient in patients
+        ]
+
+
+def fit(
+    network: BayesianUNet, source: Source, stage: Stage, schedule: Schedule, seed: int, resume: dict | None
+) -> Iterator[tuple[int, float, dict]]:
+    """Train one network, and yield steps done, mean loss and state; a run that had ended yields its end again."""
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=stage.learning_rate, weight_decay=schedule.weight_decay)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, schedule.learning_rate, total_steps=schedule.steps + 1, pct_start=0.2
+        optimiser, stage.learning_rate, total_steps=stage.steps + 1, pct_start=0.2
     )
+    device = next(network.parameters()).device
     first = 0
     if resume is not None:
         first = resume["step"]
@@ -108,44 +164,40 @@ def train(
         optimiser.load_state_dict(resume["optimiser"])
         cycle.load_state_dict(resume["cycle"])
         generator.set_state(resume["generator"])
-        torch.set_rng_state(resume["dropout"])
+        _set_dropout_state(device, resume["dropout"])
+        if first == stage.steps:
+            yield first, resume["loss"], resume
     network.train()
     losses = []
-    for step in range(first + 1, schedule.steps + 1):
-        chosen = torch.randint(len(images), (schedule.batch,), generator=generator)
-        views = sample_views(schedule.batch, (images.shape[-2], images.shape[-1]), generator)
-        shares = functional.one_hot(labels[chosen].long(), shape.classes).movedim(-1, 1).float()
-        image, target = apply_views(images[chosen], shares, views)
-        loss = segmentation_loss(network(image.contiguous(memory_format=torch.channels_last)), target)
+    for step in range(first + 1, stage.steps + 1):
+        batch = source.draw(stage.batch, generator)
+        loss = segmentation_loss(network(batch.inputs.to(device)), batch.targets.to(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         cycle.step()
         losses.append(loss.item())
-        if step % schedule.report_steps == 0 or step == schedule.steps:
+        if step % schedule.report_steps == 0 or step == stage.steps:
+            mean_loss = float(np.mean(losses))
             state = {
                 "step": step,
+                "loss": mean_loss,
                 "weights": network.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "cycle": cycle.state_dict(),
                 "generator": generator.get_state(),
-                "dropout": torch.get_rng_state(),
+                "dropout": _dropout_state(device),
             }
-            yield Snapshot(step, float(np.mean(losses)), network, state)
+            yield step, mean_loss, state
             losses = []
 
 
-def _stack(patients: Sequence[LabelledSlices]) -> tuple[Tensor, Tensor]:
-    """All slices in one array as large as the largest, zero outside."""
-    rows = max(p.images.shape[1] for p in patients)
-    columns = max(p.images.shape[2] for p in patients)
-    # Multiples of 16 spare the network its own padding.
-    rows, columns = rows + -rows % 16, columns + -columns % 16
-    images, labels = [], []
-    for patient in patients:
-        before = ((rows - patient.images.shape[1]) // 2, (columns - patient.images.shape[2]) // 2)
-        after = (rows - patient.images.shape[1] - before[0], columns - patient.images.shape[2] - before[1])
-        margin = ((0, 0), (before[0], after[0]), (before[1], after[1]))
-        images.append(np.pad(patient.images, margin))
-        labels.append(np.pad(patient.classes, margin))
-    return torch.from_numpy(np.concatenate(images))[:, None], torch.from_numpy(np.concatenate(labels))
+def _dropout_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_dropout_state(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state.cpu(), device)
+    else:
+        torch.set_rng_state(state)

@@ -17,6 +17,9 @@ MEDIAL_TO_POSTERIOR_DEG = np.arange(15.0, 111.0, 5.0)
 LOWER_EDGE_SHARE = 0.2
 """The lower edge is where the bump has fallen to this share of its height."""
 
+FLANK_SHARES = (0.1, 0.4)
+"""Shares of the height between which a line is laid through the flank: one crossing is as noisy as the surface."""
+
 PLAIN_SHAFT_MM = (30, 45)
 """How far below the tip the shaft is plain; the bump's height is measured from its radius there."""
 
@@ -70,21 +73,37 @@ def find_lesser_trochanter(
     radius_mm = ndimage.gaussian_filter(radius_mm, (1.5, 0.7), mode="nearest")
     tip, where = _highest_bump(radius_mm)
     # Along the tip's own direction the bump falls to the shaft without other features in the way.
-    profile_mm = radius_mm[:, where - 1 : where + 2].mean(axis=1)
+    profile_mm = radius_mm[:, max(where - 2, 0) : where + 3].mean(axis=1)
     shaft_mm = np.median(profile_mm[max(tip - PLAIN_SHAFT_MM[1], 0) : max(tip - PLAIN_SHAFT_MM[0], 5)])
     height_mm = float(profile_mm[tip] - shaft_mm)
     if height_mm < MIN_HEIGHT_MM:
         raise ValueError(f"surface: expected a lesser trochanter of {MIN_HEIGHT_MM:g} mm, got {height_mm:.1f}")
     level_mm = shaft_mm + LOWER_EDGE_SHARE * height_mm
-    below = np.flatnonzero(profile_mm[:tip] < level_mm)
-    edge = int(below[-1]) if below.size else 0
-    rise_mm = max(profile_mm[edge + 1] - profile_mm[edge], 1e-6)
-    position_mm = positions_mm[edge] + float(np.clip((level_mm - profile_mm[edge]) / rise_mm, 0, 1))
+    position_mm = positions_mm[0] + _flank_crossing((profile_mm[: tip + 1] - shaft_mm) / height_mm)
     return LesserTrochanter(
         tip_mm=shaft.at(positions_mm[tip]) + radius_mm[tip, where] * directions[where],
         lower_edge_mm=shaft.at(position_mm) + level_mm * directions[where],
         height_mm=height_mm,
     )
+
+
+def _flank_crossing(share: Float[np.ndarray, "t"]) -> float:
+    """Where the flank below the tip, which ends the profile, crosses the lower edge's share of the height.
+
+    A line is fitted to the flank; where that is too steep for one, its last crossing is interpolated.
+
+    Args:
+        share: height over the plain shaft at every millimetre, 1 at the tip.
+    """
+    foot, shoulder = (1 + max(np.flatnonzero(share < level), default=-1) for level in FLANK_SHARES)
+    flank = np.arange(foot, shoulder)
+    if len(flank) >= 4:
+        slope, intercept = np.polyfit(flank, share[flank], 1)
+        if slope > 0:
+            return float(np.clip((LOWER_EDGE_SHARE - intercept) / slope, foot - 1, shoulder))
+    last = max(np.flatnonzero(share < LOWER_EDGE_SHARE), default=0)
+    rise = max(share[last + 1] - share[last], 1e-6)
+    return float(last + np.clip((LOWER_EDGE_SHARE - share[last]) / rise, 0, 1))
 
 
 def outer_radius_mm(

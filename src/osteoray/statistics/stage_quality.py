@@ -41,7 +41,7 @@ def _calibration(facts: dict) -> _Quantities:
 def _segmentation(facts: dict) -> _Quantities:
     for name, volume_cm3 in _numbers("", facts.get("volumes_cm3", {})):
         yield "", "", f"volume_{name}_cm3", volume_cm3
-    for name, value in _numbers("surface_uncertainty", facts.get("surface_uncertainty")):
+    for name, value in _numbers("doubt", facts.get("doubt")):
         yield "", "", name, value
 
 
