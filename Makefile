@@ -24,6 +24,7 @@ lint: .venv/dev.lock
 	$(BIN)/snakemake --lint
 
 benchmark: .venv/dev.lock
+	OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python benchmarks/renderers.py
 	$(BIN)/python benchmarks/registration.py
 	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/calibration.py
@@ -43,6 +44,8 @@ locks:
 	for name in osteoray learning imaging; do \
 		build/uv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			--no-annotate -c requirements/dev.lock requirements/$$name.in -o requirements/$$name.lock; done
+	build/uv/bin/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate requirements/totalsegmentator.in -o requirements/totalsegmentator.lock
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

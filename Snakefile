@@ -30,6 +30,7 @@ localrules:
     all,
     prepare,
     train,
+    fetch_totalsegmentator,
 
 
 rule all:
@@ -40,6 +41,7 @@ rule all:
         report=f"{RESULTS}/report/index.html",
         clinic=f"{RESULTS}/clinic/index.html",
         scanners=f"{RESULTS}/calibration/scanners.png",
+        segmentations=pictures_of(PATIENTS),
         tables=[f"{RAW}/patients.tsv"] if VIRTUAL else [],
 
 
@@ -48,6 +50,7 @@ rule prepare:
         "Every patient is calibrated, segmented, registered and projected"
     input:
         halves=halves_of(PATIENTS),
+        segmentations=pictures_of(PATIENTS),
         qct=f"{RESULTS}/densitometry/qct.tsv",
 
 
