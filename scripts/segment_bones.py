@@ -8,7 +8,7 @@ import numpy as np
 from osteoray.config.segmentation import SegmentationConfig
 from osteoray.errors.unreadable import Withheld
 from osteoray.errors.verdict import Finding
-from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Side
+from osteoray.imaging.bones import FEMUR, HIP, PROXIMAL_FEMUR, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation import quality
 from osteoray.segmentation.backends import FoundBones
@@ -109,7 +109,7 @@ def look_for_fractures(ct_hu: Volume, bones: np.ndarray, manifest: Manifest, con
     for side in Side:
         if manifest.withholds(side=side.value):
             continue
-        gap = largest_gap(ct_hu, bones == FEMUR[side], bones == quality.HIP[side])
+        gap = largest_gap(ct_hu, bones == FEMUR[side], bones == HIP[side])
         manifest.facts["cortical_gap"][side.value] = gap.facts()
         if gap.is_fracture(config.fracture_share):
             detail = f"expected up to {config.fracture_share:g} of the circumference, got {gap.share:.2f}"

@@ -9,10 +9,9 @@ import pytest
 from scipy import ndimage
 
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.bones import FEMUR, Side
+from osteoray.imaging.bones import FEMUR, HIP, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.fracture import bridged, cortical_drop, largest_gap
-from osteoray.segmentation.quality import HIP
 from osteoray.store.nifti import read_volume
 
 MIN_SHARE = 0.6

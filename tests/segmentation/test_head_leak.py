@@ -8,11 +8,10 @@ from tests.segmentation.conftest import HEAD_RADIUS_MM
 
 from osteoray.errors.unreadable import Withheld
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.bones import FEMUR, Side
+from osteoray.imaging.bones import FEMUR, HIP, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.femur import locate_femur
 from osteoray.segmentation.head_leak import CORE_RADII, hip_bone_in_head, refuse_leaking_head
-from osteoray.segmentation.quality import HIP
 from osteoray.segmentation.sides import bones_of_classes
 from osteoray.store.nifti import read_volume
 

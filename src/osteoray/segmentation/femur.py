@@ -143,14 +143,36 @@ def locate_femur(mask: Volume, side: Side, distal_cut_mm: float) -> FemurGeometr
         raise Withheld("SEG-LANDMARK", str(error), side=side.value) from error
 
 
+def locate_head(mask: Volume, side: Side) -> Sphere:
+    """Find the head of one femur alone; the rest of it may lack landmarks.
+
+    Args:
+        mask: the voxels of one femur.
+        side: side of the patient.
+
+    Raises:
+        Withheld: SEG-LANDMARK if there is no plausible head.
+    """
+    try:
+        surface = BoneSurface.of(_proximal_part(mask))
+        head = _head(surface, rough_shaft(surface.voxels()), side)
+        _refuse_implausible(*_of_head(head))
+    except ValueError as error:
+        raise Withheld("SEG-LANDMARK", str(error), side=side.value) from error
+    return head
+
+
+def _head(surface: BoneSurface, shaft: Axis, side: Side) -> Sphere:
+    start_mm, start_radius_mm = _deepest_medial_point(surface, shaft, side)
+    meeting_mm = shaft.at(float(shaft.position_mm(start_mm)) - 30.0)
+    return fit_head(surface.points(), start_mm, start_radius_mm, meeting_mm)
+
+
 def _locate(mask: Volume, side: Side) -> FemurGeometry:
     proximal = _proximal_part(mask)
     surface = BoneSurface.of(proximal)
     shaft = rough_shaft(surface.voxels())
-    start_mm, start_radius_mm = _deepest_medial_point(surface, shaft, side)
-    points_mm = surface.points()
-    meeting_mm = shaft.at(float(shaft.position_mm(start_mm)) - 30.0)
-    head = fit_head(points_mm, start_mm, start_radius_mm, meeting_mm)
+    head = _head(surface, shaft, side)
     head_at_mm = float(shaft.position_mm(head.centre_mm))
     low_mm = lower_end_mm(surface, shaft)
     shaft = refine_shaft(surface, shaft, low_mm, max(head_at_mm - 3.6 * head.radius_mm, low_mm + 25.0))
@@ -226,19 +248,32 @@ def _lesser_trochanter(
         raise
 
 
-def _checked(femur: FemurGeometry, distal_cut_mm: float) -> FemurGeometry:
-    """The femur itself if it is plausible (domain limits: Uemura 2022 and radiological norms, widened)."""
-    head, angle_deg = femur.head, femur.neck_shaft_angle_deg
-    neck_mm = float(np.linalg.norm(head.centre_mm - femur.neck.centre_mm))
-    for name, value, low, high in (
+Limited = tuple[str, float, float, float]
+"""Name, value, lowest and highest plausible value."""
+
+
+def _of_head(head: Sphere) -> tuple[Limited, ...]:
+    return (
         ("head radius (mm)", head.radius_mm, *HEAD_RADIUS_MM),
         ("head residual (mm)", head.residual_mm, 0.0, MAX_HEAD_RESIDUAL_MM),
         ("head coverage", head.coverage, MIN_HEAD_COVERAGE, 1.0),
-        ("neck-shaft angle (deg)", angle_deg, *NECK_SHAFT_ANGLE_DEG),
-        ("head to neck (mm)", neck_mm, *HEAD_TO_NECK_MM),
-    ):
+    )
+
+
+def _refuse_implausible(*limited: Limited) -> None:
+    for name, value, low, high in limited:
         if not low <= value <= high:
             raise ValueError(f"{name}: expected {low:g} to {high:g}, got {value:.3g}")
+
+
+def _checked(femur: FemurGeometry, distal_cut_mm: float) -> FemurGeometry:
+    """The femur itself if it is plausible (domain limits: Uemura 2022 and radiological norms, widened)."""
+    neck_mm = float(np.linalg.norm(femur.head.centre_mm - femur.neck.centre_mm))
+    _refuse_implausible(
+        *_of_head(femur.head),
+        ("neck-shaft angle (deg)", femur.neck_shaft_angle_deg, *NECK_SHAFT_ANGLE_DEG),
+        ("head to neck (mm)", neck_mm, *HEAD_TO_NECK_MM),
+    )
     if not femur.neck.has_waist:
         raise ValueError("neck: expected a waist between head and trochanters, got none")
     if femur.shaft_below_mm < distal_cut_mm:

@@ -8,7 +8,8 @@ from jaxtyping import UInt8
 from osteoray.errors.unreadable import Withheld
 from osteoray.imaging.bones import FEMUR, HIP, Side
 from osteoray.imaging.volume import Volume
-from osteoray.segmentation.femur import locate_femur
+from osteoray.segmentation.femur import locate_head
+from osteoray.segmentation.sphere import ball_on_grid
 
 INNER_MM = 0.5
 """What lies this far below the sphere is head; the joint's space begins millimetres above."""
@@ -19,8 +20,8 @@ MAX_SHARE = 0.1
 def completed_head(bones: Volume, side: Side) -> tuple[UInt8[np.ndarray, "k j i"], float]:
     """Labels with the ball of the head given to its femur, and the volume in cm³ that it was given.
 
-    Nothing changes without landmarks, if the ball is not in the scan as a whole, or if more of it is missing than a cap
-    whose loss the fit of the sphere survives.
+    Nothing changes without a plausible head, or if more of the ball is missing than a cap whose loss the fit of the
+    sphere survives. Of a ball that the scan cuts, the part inside counts.
 
     Args:
         bones: labels of `Bone`.
@@ -30,21 +31,14 @@ def completed_head(bones: Volume, side: Side) -> tuple[UInt8[np.ndarray, "k j i"
     if not mask.any():
         return bones.array, 0.0
     try:
-        head = locate_femur(Volume(mask, bones.grid), side, 0.0).head
+        head = locate_head(Volume(mask, bones.grid), side)
     except Withheld:
         return bones.array, 0.0
-    reach_mm = head.radius_mm + float(bones.grid.spacing_mm.max())
-    centre = np.rint(np.linalg.solve(bones.grid.world_from_index, np.append(head.centre_mm, 1.0))[:3]).astype(int)
-    reach = np.ceil(reach_mm / bones.grid.spacing_mm).astype(int)
-    if (centre < reach).any() or (centre + reach >= bones.grid.shape).any():
-        return bones.array, 0.0
-    k, j, i = (slice(int(c - r), int(c + r + 1)) for c, r in zip(centre, reach, strict=True))
-    box = bones.cut((k, j, i))
-    ball = np.linalg.norm(box.grid.coordinates_mm() - head.centre_mm, axis=-1) < head.radius_mm - INNER_MM
-    missing = ball & np.isin(box.array, (0, HIP[side]))
-    share = missing.sum() / ball.sum()
+    box, ball = ball_on_grid(bones.grid, head.centre_mm, head.radius_mm - INNER_MM)
+    missing = ball & np.isin(bones.array[box], (0, HIP[side]))
+    share = missing.sum() / max(ball.sum(), 1)
     if not 0 < share <= MAX_SHARE:
         return bones.array, 0.0
     completed = bones.array.copy()
-    completed[k, j, i][missing] = FEMUR[side]
+    completed[box][missing] = FEMUR[side]
     return completed, float(missing.sum() * bones.grid.voxel_mm3 / 1000)

@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from osteoray.errors.unreadable import Withheld
-from osteoray.geometry.affines import apply_affine
-from osteoray.imaging.bones import Side
+from osteoray.imaging.bones import HIP, Side
 from osteoray.imaging.volume import Volume
-from osteoray.segmentation.quality import HIP
+from osteoray.segmentation.sphere import ball_on_grid
 
 CORE_RADII = 0.85
 """The head inside of this many radii, where a hip bone never is."""
@@ -29,13 +28,8 @@ def hip_bone_in_head(bones: Volume, side: Side, centre_mm: Float[np.ndarray, "3"
         centre_mm: of the head, LPS.
         radius_mm: of the head.
     """
-    centre = apply_affine(bones.grid.index_from_world, centre_mm)
-    reach = CORE_RADII * radius_mm / bones.grid.spacing_mm
-    low = np.maximum(np.floor(centre - reach), 0).astype(int)
-    high = np.minimum(np.ceil(centre + reach) + 1, bones.grid.shape).astype(int)
-    grid = bones.grid.crop(tuple(low.tolist()), tuple((high - low).tolist()))
-    core = np.linalg.norm(grid.coordinates_mm() - centre_mm, axis=-1) < CORE_RADII * radius_mm
-    labels = bones.array[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+    box, core = ball_on_grid(bones.grid, centre_mm, CORE_RADII * radius_mm)
+    labels = bones.array[box]
     return float((labels[core] == HIP[side]).mean()) if core.any() else 0.0
 
 

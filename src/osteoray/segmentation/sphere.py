@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
+
+from osteoray.geometry.affines import apply_affine
+from osteoray.geometry.grids import VoxelGrid
+from osteoray.imaging.volume import Box
 
 NECK_CONE_DEG = 60.0
 """Half-angle of the cone around the neck in which the surface of a femur is not that of its head."""
@@ -107,3 +111,15 @@ def _coverage(offset_mm: Float[np.ndarray, "n 3"], neck: Float[np.ndarray, 3]) -
     unit = offset_mm / np.linalg.norm(offset_mm, axis=1, keepdims=True)
     chord, _ = cKDTree(unit).query(spread)
     return float((chord < 2 * np.sin(np.radians(8) / 2)).mean())
+
+
+def ball_on_grid(
+    grid: VoxelGrid, centre_mm: Float[np.ndarray, 3], radius_mm: float
+) -> tuple[Box, Bool[np.ndarray, "k j i"]]:
+    """The box of a grid around a ball, as far as the grid reaches, and which of its voxels lie in the ball."""
+    centre, reach = apply_affine(grid.index_from_world, centre_mm), radius_mm / grid.spacing_mm
+    low = np.maximum(np.floor(centre - reach), 0).astype(int)
+    high = np.maximum(np.minimum(np.ceil(centre + reach) + 1, grid.shape).astype(int), low)
+    k, j, i = (slice(int(first), int(stop)) for first, stop in zip(low, high, strict=True))
+    part = grid.crop((k.start, j.start, i.start), (k.stop - k.start, j.stop - j.start, i.stop - i.start))
+    return (k, j, i), np.linalg.norm(part.coordinates_mm() - centre_mm, axis=-1) < radius_mm
