@@ -32,7 +32,7 @@ from osteoray.segmentation.agreement import bone_agreements, mask_agreement
 from osteoray.segmentation.cleaning import cleaned
 from osteoray.segmentation.inference import most_probable, segment_ct
 from osteoray.segmentation.segmenter import Segmenter, coarse_samples
-from osteoray.segmentation.slices import central_box, network_input, resized_grid
+from osteoray.segmentation.slices import central_window, network_input, resized_grid
 from osteoray.segmentation.training import train
 from osteoray.segmentation.training_slices import TrainingPatient, training_patient
 from osteoray.store.manifest import read_manifest
@@ -101,7 +101,7 @@ def device() -> str:
 
 def coarse_bone(segmenter: Segmenter, ct_hu: Volume) -> Volume:
     """Bone of any kind by the coarse network alone, on the grid of the central box."""
-    box, scale = central_box(ct_hu), segmenter.design.coarse
+    box, scale = ct_hu.cut(central_window(ct_hu)), segmenter.design.coarse
     images = network_input(box, scale.pixel_mm, scale.slice_mm, segmenter.design.window_hu).array
     with torch.inference_mode():
         found = coarse_samples(segmenter.coarse, torch.from_numpy(images).to(segmenter.device), CONFIG.samples)
@@ -110,7 +110,7 @@ def coarse_bone(segmenter: Segmenter, ct_hu: Volume) -> Volume:
 
 def thresholded_bone(ct_hu: Volume) -> Volume:
     """Bone of any kind by a threshold: the largest part of the box, its holes filled layer by layer."""
-    box = central_box(ct_hu)
+    box = ct_hu.cut(central_window(ct_hu))
     parts, _ = ndimage.label(ndimage.gaussian_filter(box.array.astype(np.float32), 0.5) > THRESHOLD_HU)
     largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     return Volume(np.stack([ndimage.binary_fill_holes(layer) for layer in largest]), box.grid)

@@ -128,14 +128,17 @@ def part_with_rim(qct: Volume, bones: np.ndarray, femur: np.ndarray, region: np.
 
 
 def ideal_densities(truth: Manifest) -> dict[str, float]:
-    """Areal density of the true proximal femurs in a noise-free CT without blur, as the pipeline defines it."""
+    """Areal density of the true proximal femurs in a noise-free CT without blur, as the pipeline defines it.
+
+    Without a side whose region the CT does not show as it is: cropped, moved or with an implant.
+    """
     if "qct_ideal" not in truth.files:
         return {}
     qct, bones, regions = (read_volume(truth.file(name)) for name in ("qct_ideal", "bones", "proximal_femur"))
     found = {}
     for side, label in PROXIMAL_FEMUR.items():
-        masks = {"proximal_femur": regions.array == label}
-        if masks["proximal_femur"].any():
+        if "abmd_g_cm2_ct" in truth.facts["density"][side]:
+            masks = {"proximal_femur": regions.array == label}
             femur = truth.facts["femur"][str(side)]
             axes = (np.array(femur["neck_axis"]), np.array(femur["shaft_axis"]))
             measured = measure_regions(qct, bones.array, bones.array == FEMUR[side], masks, *axes, voxel_mm=1.0)

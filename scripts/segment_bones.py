@@ -40,8 +40,7 @@ def by_network(ct_hu: Volume, args: argparse.Namespace, config: SegmentationConf
 
     segmenter = from_checkpoint(torch.load(model.file("model"), weights_only=True))
     segmenter.to("cuda" if torch.cuda.is_available() else "cpu")
-    found = segment_ct(segmenter, ct_hu, config.samples, config.seed)
-    return FoundBones(found.bones, found.uncertainty)
+    return segment_ct(segmenter, ct_hu, config.samples, config.seed)
 
 
 def by_labels(ct_hu: Volume, args: argparse.Namespace, config: SegmentationConfig, manifest: Manifest) -> FoundBones:

@@ -24,6 +24,14 @@ NECK_SHAFT_ANGLE_DEG = 128.0
 TROCHANTER_BELOW_HEAD_MM = 70.0
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @dataclass(frozen=True, eq=False)
 class KnownFemur:
     mask: Volume

@@ -13,16 +13,10 @@ from osteoray.segmentation.cleaning import cleaned
 from osteoray.segmentation.inference import context_of, moments, predict, refine, segment_ct
 from osteoray.segmentation.segmenter import Design, Segmenter, coarse_samples
 from osteoray.segmentation.sides import bones_of_classes
-from osteoray.segmentation.slices import central_box
+from osteoray.segmentation.slices import central_window
 from osteoray.segmentation.training import train
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def dice(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -38,13 +32,13 @@ def test_a_segmented_ct_has_all_bones_in_place(tiny_segmenter, pelvis_ct, pelvis
 
 def test_the_fine_network_draws_boundaries_that_the_coarse_one_misses(tiny_segmenter, pelvis_ct, pelvis_classes):
     design = tiny_segmenter.design
-    box = central_box(pelvis_ct)
+    box = pelvis_ct.cut(central_window(pelvis_ct))
     shares, _ = predict(tiny_segmenter, box, samples=4, seed=0)
     slices = inference.network_input(box, design.coarse.pixel_mm, design.coarse.slice_mm, design.window_hu)
     with torch.inference_mode():
         coarse = coarse_samples(tiny_segmenter.coarse, torch.from_numpy(slices.array), 4).mean(dim=0).numpy()
     truth = inference.resize_volume((pelvis_classes.array > 0).astype(np.float32), pelvis_ct.array.shape)
-    place = inference._place_of(box.grid, pelvis_ct.grid)
+    place = central_window(pelvis_ct)
     of_fine, of_coarse = (
         dice(inference.most_probable(p, box.array.shape) > 0, truth[place] > 0) for p in (shares, coarse)
     )
@@ -94,12 +88,12 @@ def test_without_dropout_there_is_no_doubt(tiny_design, pelvis_ct):
     still = Segmenter.untrained(Design(tiny_design.coarse, tiny_design.fine, 0.0, tiny_design.window_hu))
     still.coarse.eval()
     still.fine.eval()
-    _, doubt = predict(still, central_box(pelvis_ct), samples=3, seed=0)
+    _, doubt = predict(still, pelvis_ct.cut(central_window(pelvis_ct)), samples=3, seed=0)
     assert doubt.max() < 1e-10
 
 
 def test_inference_repeats_with_its_seed(tiny_segmenter, pelvis_ct):
-    box = central_box(pelvis_ct)
+    box = pelvis_ct.cut(central_window(pelvis_ct))
     first, again, other = (predict(tiny_segmenter, box, samples=2, seed=seed)[0] for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0

@@ -13,7 +13,7 @@ from osteoray.segmentation.inference import most_probable
 from osteoray.segmentation.provided import on_grid
 from osteoray.segmentation.sides import bones_of_classes
 from osteoray.segmentation.slices import (
-    central_box,
+    central_window,
     network_input,
     network_target,
     resized_grid,
@@ -22,8 +22,8 @@ from osteoray.segmentation.slices import (
 )
 
 
-def test_the_central_box_keeps_bone_and_leaves_the_rest(pelvis_ct, pelvis_classes):
-    box = central_box(pelvis_ct)
+def test_the_central_window_keeps_bone_and_leaves_the_rest(pelvis_ct, pelvis_classes):
+    box = pelvis_ct.cut(central_window(pelvis_ct))
     assert box.array.shape[0] == pelvis_ct.array.shape[0]
     assert box.array.size < 0.9 * pelvis_ct.array.size
     kept = on_grid(pelvis_classes, box.grid).array
@@ -32,7 +32,7 @@ def test_the_central_box_keeps_bone_and_leaves_the_rest(pelvis_ct, pelvis_classe
 
 def test_air_has_no_central_box(pelvis_ct):
     air = Volume(np.full_like(pelvis_ct.array, -1000), pelvis_ct.grid)
-    assert central_box(air).array.shape == air.array.shape
+    assert air.cut(central_window(air)).array.shape == air.array.shape
 
 
 @pytest.mark.parametrize("shape", [(10, 20, 30), (50, 41, 77)])
@@ -53,7 +53,7 @@ def test_thick_slices_are_not_made_thinner():
 
 
 def test_targets_return_to_the_ct_grid_where_they_came_from(pelvis_ct, pelvis_classes):
-    box = central_box(pelvis_ct)
+    box = pelvis_ct.cut(central_window(pelvis_ct))
     truth = on_grid(pelvis_classes, box.grid).array
     bones = Volume(bones_of_classes(Volume(truth, box.grid)), box.grid)
     shares = network_target(bones, working_grid(box.grid, 4.0, 4.0)) / np.float32(255)

@@ -14,13 +14,7 @@ from osteoray.segmentation.network import BayesianUNet, Shape
 from osteoray.segmentation.training import Schedule, Stage, fit, segmentation_loss, train
 from osteoray.segmentation.training_slices import Examples
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_both_networks_learn(tiny_patient, tiny_design):

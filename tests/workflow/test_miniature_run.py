@@ -119,15 +119,19 @@ def test_an_edit_reruns_exactly_the_stages_that_use_it(finished, path, old, new,
         (repository.folder / path).write_text(original)
 
 
-def test_an_edit_below_src_reruns_the_stage_and_what_follows_but_not_what_came_before(finished):
-    repository, configfile, _ = finished
-    path = repository.folder / "src/osteoray/densitometry/qct.py"
+def planned_after_edit(repository, configfile, name):
+    path = repository.folder / name
     original = path.read_text()
     path.write_text(original + "\n_EDITED = 1\n")
     try:
-        planned = repository.planned(configfile)
+        return repository.planned(configfile)
     finally:
         path.write_text(original)
+
+
+def test_an_edit_below_src_reruns_the_stage_and_what_follows_but_not_what_came_before(finished):
+    repository, configfile, _ = finished
+    planned = planned_after_edit(repository, configfile, "src/osteoray/densitometry/qct.py")
     assert planned["measure_qct"] == 4
     earlier = {"ingest_patient", "segment_bones", "register_xrays", "train_synthesis", "pretrain_encoder"}
     assert not earlier & set(planned)
@@ -135,13 +139,7 @@ def test_an_edit_below_src_reruns_the_stage_and_what_follows_but_not_what_came_b
 
 def test_an_edit_of_the_picture_draws_anew_and_segments_nothing(finished):
     repository, configfile, _ = finished
-    path = repository.folder / "src/osteoray/report/body_planes.py"
-    original = path.read_text()
-    path.write_text(original + "\n_EDITED = 1\n")
-    try:
-        planned = repository.planned(configfile)
-    finally:
-        path.write_text(original)
+    planned = planned_after_edit(repository, configfile, "src/osteoray/report/body_planes.py")
     assert planned["picture_segmentation"] == 4
     assert set(planned) - {"all"} == {"picture_segmentation", "build_report"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,14 +10,14 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.resampling import resize_volume
 from osteoray.imaging.volume import Volume
+from osteoray.segmentation.backends import FoundBones
 from osteoray.segmentation.network import BayesianUNet
 from osteoray.segmentation.patches import Rectangle, rectangles_around
 from osteoray.segmentation.segmenter import PIXELS_PER_BATCH, Segmenter, coarse_samples
 from osteoray.segmentation.sides import bones_of_classes
-from osteoray.segmentation.slices import central_box, network_input, with_neighbours
+from osteoray.segmentation.slices import central_window, network_input, with_neighbours
 
 POSSIBLE_BONE = 0.05
 """Where the coarse network finds bone more probable than this, the fine one looks."""
@@ -30,20 +29,7 @@ SLAB = 6
 """Slices that share their rectangles."""
 
 
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """Bones of a CT and how sure the networks are.
-
-    Attributes:
-        bones: labels of `Bone` on the CT grid, in all their pieces.
-        uncertainty: predictive variance, 0 to 0.25, on the CT grid; 0 outside the box that was looked at.
-    """
-
-    bones: UInt8[np.ndarray, "k j i"]
-    uncertainty: Float32[np.ndarray, "k j i"]
-
-
-def segment_ct(segmenter: Segmenter, ct_hu: Volume, samples: int, seed: int) -> Segmentation:
+def segment_ct(segmenter: Segmenter, ct_hu: Volume, samples: int, seed: int) -> FoundBones:
     """Segment a CT: central box, coarse and fine network, probabilities on the CT grid, arg-max, sides.
 
     Args:
@@ -52,15 +38,15 @@ def segment_ct(segmenter: Segmenter, ct_hu: Volume, samples: int, seed: int) -> 
         samples: dropout samples; each is one pass through both networks.
         seed: of the dropout.
     """
-    box = central_box(ct_hu)
+    place = central_window(ct_hu)
+    box = ct_hu.cut(place)
     shares, variance = predict(segmenter, box, samples, seed)
-    place = _place_of(box.grid, ct_hu.grid)
     classes = most_probable(shares, box.array.shape)
     bones = np.zeros(ct_hu.array.shape, np.uint8)
     bones[place] = bones_of_classes(Volume(classes, box.grid))
     uncertainty = np.zeros(ct_hu.array.shape, np.float32)
     uncertainty[place] = resize_volume(variance, box.array.shape)
-    return Segmentation(bones, uncertainty)
+    return FoundBones(bones, uncertainty)
 
 
 def predict(
@@ -70,7 +56,7 @@ def predict(
 
     Args:
         segmenter: trained.
-        box_hu: `central_box` of the CT.
+        box_hu: the CT cut to its `central_window`.
         samples: dropout samples.
         seed: of the dropout.
 
@@ -197,10 +183,3 @@ def most_probable(
             np.maximum(highest, value, out=highest)
         classes[part] = found
     return classes
-
-
-def _place_of(box: VoxelGrid, grid: VoxelGrid) -> tuple[slice, slice, slice]:
-    """Where a crop of a grid lies in it."""
-    start = np.rint(grid.index_from_world @ box.world_from_index[:, 3])[:3].astype(int)
-    k, j, i = (slice(first, first + size) for first, size in zip(start, box.shape, strict=True))
-    return k, j, i

@@ -11,7 +11,7 @@ from torch import Tensor
 from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.resampling import resize_volume
-from osteoray.imaging.volume import Volume
+from osteoray.imaging.volume import Box, Volume
 from osteoray.segmentation.bone_classes import CLASS_OF_BONE, BoneClass
 
 CORTEX_HU = 350.0
@@ -24,38 +24,38 @@ MARGIN_MM = 20.0
 """Room around the dense bone."""
 
 
-def central_box(ct_hu: Volume) -> Volume:
-    """The in-plane box of the body that holds all dense bone and a margin; every slice is kept.
+def central_window(ct_hu: Volume) -> Box:
+    """Indices of the in-plane box of the body that holds all dense bone and a margin; every slice is kept.
 
     The phantom, the table and the arms beside the body would otherwise cost half of the network's time.
     """
+    k, j, i = (slice(0, size) for size in ct_hu.array.shape)
     stride = tuple(max(int(4.0 / spacing), 1) for spacing in ct_hu.grid.spacing_mm)
     coarse = ct_hu.array[tuple(slice(None, None, step) for step in stride)]
     spacing_mm = ct_hu.grid.spacing_mm * stride
     parts, count = ndimage.label(ndimage.binary_opening(coarse > -300.0))
     if count == 0:
-        return ct_hu
+        return k, j, i
     body = ndimage.binary_fill_holes(parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]))
     layers = np.pad(body, ((0, 0), (1, 1), (1, 1)))
     depth_mm = np.stack([ndimage.distance_transform_edt(layer, spacing_mm[1:]) for layer in layers])[:, 1:-1, 1:-1]
     dense = (coarse > CORTEX_HU) & (depth_mm > SKIN_MM)
     if not dense.any():
-        return ct_hu
-    box = [slice(0, ct_hu.array.shape[0])]
+        return k, j, i
+    inside = []
     for axis in (1, 2):
         where = np.nonzero(dense)[axis] * stride[axis]
         margin = int(MARGIN_MM / ct_hu.grid.spacing_mm[axis])
         low, high = np.percentile(where, (0.1, 99.9))
-        box.append(slice(max(int(low) - margin, 0), min(int(high) + margin + 1, ct_hu.array.shape[axis])))
-    array = np.ascontiguousarray(ct_hu.array[tuple(box)])
-    return Volume(array, ct_hu.grid.crop(tuple(axis.start for axis in box), array.shape))
+        inside.append(slice(max(int(low) - margin, 0), min(int(high) + margin + 1, ct_hu.array.shape[axis])))
+    return k, inside[0], inside[1]
 
 
 def network_input(box_hu: Volume, pixel_mm: float, slice_mm: float, window_hu: tuple[float, float]) -> Volume:
     """A box of the CT at a working resolution, window mapped to 0..1; its outer edges stay where they are.
 
     Args:
-        box_hu: `central_box` of the CT.
+        box_hu: the CT cut to its `central_window`.
         pixel_mm: pixel size, met up to rounding.
         slice_mm: smallest slice distance; thicker slices stay as they are.
         window_hu: HU that become 0 and 1; values beyond are clipped.

@@ -13,7 +13,7 @@ from torch import Tensor
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.augmentation import Views, cut, sample_views, with_brightness
 from osteoray.segmentation.segmenter import Design, Scale
-from osteoray.segmentation.slices import central_box, network_input, network_target
+from osteoray.segmentation.slices import central_window, network_input, network_target
 
 THICKER = (1.0, 1.5, 2.2)
 """Slices are averaged to these multiples of a network's slice distance, so that it knows thick ones too."""
@@ -58,10 +58,8 @@ def training_patient(ct_hu: Volume, bones: Volume, design: Design) -> TrainingPa
         bones: labels of `Bone` on the same grid.
         design: of the segmenter to train.
     """
-    box = central_box(ct_hu)
-    start = np.rint(ct_hu.grid.index_from_world @ box.grid.world_from_index[:, 3])[:3].astype(int)
-    place = tuple(slice(first, first + size) for first, size in zip(start, box.array.shape, strict=True))
-    inside = Volume(bones.array[place], box.grid)
+    window = central_window(ct_hu)
+    box, inside = ct_hu.cut(window), bones.cut(window)
 
     def at(scale: Scale, factor: float) -> LabelledSlices:
         images = network_input(box, scale.pixel_mm, scale.slice_mm * factor, design.window_hu)
