@@ -6,6 +6,9 @@ PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Freed memory is kept for the next array; see workflow/rules/cohort.smk.
+export MALLOC_MMAP_MAX_ ?= 0
+export MALLOC_TRIM_THRESHOLD_ ?= 100000000000
 
 .PHONY: demo test lint benchmark envs locks docs clean
 
@@ -13,7 +16,7 @@ demo: .venv/osteoray.lock
 	$(BIN)/snakemake --cores $(CORES) --quiet host reason
 
 test: .venv/dev.lock
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev.lock
 	$(BIN)/ruff check .

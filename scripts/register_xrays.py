@@ -78,7 +78,8 @@ def register_one(
     camera = start_camera(*geometry, source_patient_mm, models["pelvis"].centre_mm)
     limits = Limits(**{name: getattr(config, name) for name in Limits.__dataclass_fields__})
     exposed = tuple(facts["field"]) if facts.get("field") else None
-    result = register_xray(xray_id, radiograph, camera, models, plan(config), limits, rng, exposed)
+    metal = tuple(tuple(box) for box in facts.get("metal", ()))
+    result = register_xray(xray_id, radiograph, camera, models, plan(config), limits, rng, exposed, metal)
     manifest.findings += result.findings
     if not result.placed:
         return

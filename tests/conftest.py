@@ -33,6 +33,16 @@ install_import_hook(
 )
 
 
+LONGEST_FIRST = ("test_miniature_run.py", "test_bad_input.py", "test_defects.py", "test_backends.py")
+"""Files that keep one of two workers busy for minutes; started last, the other would stand still meanwhile."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; a file stays together, because its tests share what took long to make."""
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real anatomy and scans, which is not part of the project."""

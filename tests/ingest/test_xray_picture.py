@@ -46,6 +46,9 @@ def test_a_stem_is_metal_and_bones_are_not(wide, contrast):
     assert metal.column == pytest.approx(STEM_COLUMN, abs=12)
     true_cm2 = (14 * 135 + np.pi * 16**2) / 100
     assert metal.area_cm2 == pytest.approx(true_cm2, rel=0.35)
+    rows, columns = np.array(metal.box[:2]) * 0.8, (np.array(metal.box[2:]) - 270) * 0.8
+    assert 105 < rows[0] < 136 and 298 < rows[1] < 330
+    assert 40 < columns[0] < 61 and 93 < columns[1] < 120
 
 
 def test_clips_and_markers_are_too_small_to_be_told():

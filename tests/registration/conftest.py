@@ -101,7 +101,8 @@ def phantom() -> Phantom:
     points_mm = grid.coordinates_mm()
     left, right = HEADS_MM["left_femur"], HEADS_MM["right_femur"]
     depths = [
-        hip_depth_mm(points_mm, left),
+        # One wing of the ilium is larger: nobody is symmetrical.
+        np.maximum(hip_depth_mm(points_mm, left), capsule(points_mm, (80, -5, 60), (112, 5, 70), 10)),
         hip_depth_mm(points_mm, right),
         femur_depth_mm(points_mm, left),
         femur_depth_mm(points_mm, right),

@@ -17,11 +17,15 @@ from osteoray.registration.verdict import Limits, Quality, findings, joint_shift
 
 CONFIG = RegistrationConfig()
 LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
-GOOD = Quality(0.5, 8.0, 0.2, 0.3, 1.0, np.full(6, 0.1), 0.5, -1.0)
+GOOD = Quality(0.5, 8.0, 0.2, 0.3, 1.0, np.full(6, 0.1), 0.5, -1.0, 0.03)
 
 
 def test_a_good_bone_has_no_findings():
     assert findings(GOOD, LIMITS, "X1", "left") == []
+
+
+def test_a_femur_is_not_compared_with_a_mirror():
+    assert findings(replace(GOOD, mirror_lead=float("nan")), LIMITS, "X1", "left") == []
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,9 @@ def test_a_good_bone_has_no_findings():
         ("field", 0.3, "REG-FIELD"),
         ("joint_shift_mm", 15.0, "REG-JOINT"),
         ("joint_depth_mm", -40.0, "REG-JOINT"),
+        ("mirror_lead", -0.03, "REG-MIRRORED"),
+        ("mirror_lead", 0.001, "REG-UNLIKE"),
+        ("mirror_lead", -0.001, "REG-UNLIKE"),
     ],
 )
 def test_a_bad_score_gives_its_code(score, value, code):

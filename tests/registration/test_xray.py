@@ -33,8 +33,9 @@ def start(phantom, models):
     return start_camera(*geometry, 850.0, models["pelvis"].centre_mm)
 
 
-def register(phantom, models, image, seed=1):
-    return register_xray("X1", image, start(phantom, models), models, PLAN, LIMITS, np.random.default_rng(seed))
+def register(phantom, models, image, seed=1, **hidden):
+    camera, rng = start(phantom, models), np.random.default_rng(seed)
+    return register_xray("X1", image, camera, models, PLAN, LIMITS, rng, **hidden)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,38 @@ def test_upside_down_xray_is_withheld(phantom, models, xray):
     result = register(phantom, models, turned)
     assert result.placed == {}
     assert all(finding.xray_id == "X1" and finding.side is None for finding in result.findings)
+
+
+def test_mirrored_xray_is_withheld_as_such(phantom, models, xray):
+    mirrored = Radiograph(np.ascontiguousarray(xray.array[:, ::-1]), xray.spacing_mm)
+    result = register(phantom, models, mirrored)
+    assert result.placed == {}
+    assert "REG-MIRRORED" in {finding.code for finding in result.findings}
+
+
+def test_metal_that_is_boxed_moves_no_bone(phantom, models, xray, true_poses):
+    box = (90, 190, 170, 205)
+    image = xray.array.copy()
+    image[box[0] : box[1], box[2] : box[3]] = image.max() + 3
+    found = register(phantom, models, Radiograph(image, xray.spacing_mm), metal=(box,))
+    pose = found.placed["pelvis"].camera_from_world
+    assert mean_image_distance_mm(pose, true_poses["pelvis"], models["pelvis"].landmarks_mm) < 0.4
+
+
+def test_what_lies_outside_the_collimated_field_is_not_compared(phantom, models, xray, true_poses):
+    exposed = (20, 185, 22, 218)
+    image = np.full_like(xray.array, xray.array.max() + 2)
+    inside = slice(*exposed[:2]), slice(*exposed[2:])
+    image[inside] = xray.array[inside]
+    found = register(phantom, models, Radiograph(image, xray.spacing_mm), exposed=exposed)
+    pose = found.placed["pelvis"].camera_from_world
+    assert mean_image_distance_mm(pose, true_poses["pelvis"], models["pelvis"].landmarks_mm) < 0.4
+
+
+def test_an_xray_that_shows_nothing_is_withheld(phantom, models, xray):
+    found = register(phantom, models, xray, exposed=(50, 51, 50, 51))
+    assert found.placed == {}
+    assert [finding.code for finding in found.findings] == ["REG-FIELD"]
 
 
 def test_start_camera_looks_at_the_pelvis_through_the_middle_of_the_detector():

@@ -10,7 +10,7 @@ import pytest
 from tests.segmentation.stand_in import VERSION, install
 from tests.workflow.miniature import CONFIG, Repository
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("backends")]
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 SEGMENTED = [f"results/segmentation/V00{number}/segmentation.json" for number in (1, 2, 3)]
 

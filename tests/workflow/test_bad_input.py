@@ -10,7 +10,7 @@ import pytest
 from tests.workflow.identifiers import MARK, leaks, plant
 from tests.workflow.miniature import CONFIG, Repository
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PATIENT_COLUMNS = ("patient_id", "sex", "age", "height_cm", "weight_kg", "ct", "bone_labels")
 GOOD = ("V001", "V002")

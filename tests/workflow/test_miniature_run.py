@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.workflow.miniature import CONFIG, Repository
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("miniature")]
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
 def rows(path):

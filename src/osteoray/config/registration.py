@@ -56,6 +56,8 @@ class RegistrationConfig(Section):
     """Largest shift of the femoral head from its place in the pelvis across the beam, mm."""
     most_joint_depth_mm: float = Field(10.0, gt=0)
     """Largest shift of the femoral head from its place in the pelvis along the beam, which is poorly seen, mm."""
+    least_mirror_lead: float = Field(0.008, ge=0, lt=1)
+    """Least gradient correlation by which the pelvis must fit the X-ray better than the mirrored one."""
     most_flexion_deg: float = Field(12.0, gt=0)
     """Flexion or extension of the femur relative to the detector beyond which a warning is given, degrees."""
     most_abduction_deg: float = Field(15.0, gt=0)

@@ -176,6 +176,14 @@ REASONS: dict[str, Reason] = {
         "Too little of the bone lies inside the X-ray.", True, "Use an X-ray that shows the whole hip."
     ),
     "REG-JOINT": Reason("The femoral head lies outside its socket.", True, "Check X-ray, side and segmentation."),
+    "REG-MIRRORED": Reason(
+        "The pelvis fits the mirrored X-ray better than the X-ray itself.", True, "Check the side marker of the X-ray."
+    ),
+    "REG-UNLIKE": Reason(
+        "The pelvis fits the X-ray no better than its mirror image, as another patient's would.",
+        True,
+        "Check that CT and X-ray are of one patient.",
+    ),
     "POSE-FLEXION": Reason("The femur is flexed, which changes areal density.", False, "Prefer a neutral X-ray."),
     "POSE-ABDUCTION": Reason("The femur is strongly ab- or adducted.", False, "Prefer a neutral X-ray."),
     "POSE-ROTATION": Reason("The femur is strongly rotated.", False, "Prefer a neutral X-ray."),

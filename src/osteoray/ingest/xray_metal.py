@@ -20,6 +20,8 @@ LEAST_EDGE = 0.28
 """Median step of the outline over `PIXEL_MM` either way, over the image's range; bones reach 0.23."""
 LEAST_RANGE = 1.0
 """Range in nepers below which an image counts as having this one: thick bodies are even."""
+MARGIN_PX = 4
+"""Coarse pixels around metal that belong to its box: what it blurs into, and its less dense parts."""
 LEAST_CM2 = 6.0
 """Smallest area at the detector: more than markers, clips and calcifications."""
 
@@ -32,11 +34,13 @@ class Metal:
         column: of its middle.
         area_cm2: at the detector.
         edge: median step of its outline over the image's range.
+        box: first row, end row, first column and end column, with a margin; its ends may lie outside.
     """
 
     column: float
     area_cm2: float
     edge: float
+    box: tuple[int, int, int, int]
 
 
 def find_metal(
@@ -76,8 +80,17 @@ def find_metal(
         edge = float(np.median(step[place][outline]))
         if edge > LEAST_EDGE:
             column = float(first[1]) + (place[1].start + float(np.nonzero(blob)[1].mean()) + 0.5) / zoom[1] - 0.5
-            found.append(Metal(column, area_cm2, edge))
+            found.append(Metal(column, area_cm2, edge, _box(place, first, zoom)))
     return found
+
+
+def _box(place: tuple[slice, slice], first: tuple[int, int], zoom: list[float]) -> tuple[int, int, int, int]:
+    """Coarse rows and columns as pixels of the X-ray."""
+    (top, end), (left, right) = (
+        (start + int(np.floor((part.start - MARGIN_PX) / z)), start + int(np.ceil((part.stop + MARGIN_PX) / z)))
+        for part, start, z in zip(place, first, zoom, strict=True)
+    )
+    return max(top, 0), end, max(left, 0), right
 
 
 def _coarse_field(

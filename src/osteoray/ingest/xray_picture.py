@@ -23,7 +23,7 @@ class Picture:
 
     Attributes:
         attenuation: without the lead marker.
-        facts: marker, and the exposed rows and columns; JSON values.
+        facts: marker, the exposed rows and columns, and those of metal; JSON values.
         findings: sides that show metal.
     """
 
@@ -60,6 +60,7 @@ def judge(
         check_side(marker, attenuation.shape[1], name)
     clean = without_marker(attenuation, covered)
     middle = (attenuation.shape[1] - 1) / 2
+    metals = find_metal(clean, pitch_mm, field)
     findings = [
         Finding(
             "ING-METAL",
@@ -67,9 +68,13 @@ def judge(
             name,
             "left" if metal.column > middle else "right",
         )
-        for metal in find_metal(clean, pitch_mm, field)
+        for metal in metals
     ]
-    facts = {"marker": marker.facts() if marker else None, "field": None if field is None else exposed_box(field)}
+    facts = {
+        "marker": marker.facts() if marker else None,
+        "field": None if field is None else exposed_box(field),
+        "metal": [list(metal.box) for metal in metals],
+    }
     return Picture(clean, facts, list({finding.side: finding for finding in findings}.values()))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from osteoray.geometry.affines import apply_affine
@@ -16,7 +16,7 @@ from osteoray.radiography.shear_warp import GradientTarget, render
 from osteoray.registration.bone_models import BoneModel
 from osteoray.registration.parametrisation import PoseSpace
 from osteoray.registration.search import Effort, refine, search
-from osteoray.registration.targets import XrayLevel, binned, gradient_target, xray_level
+from osteoray.registration.targets import NothingShown, XrayLevel, binned, gradient_target, xray_level
 
 PELVIS = "pelvis"
 REFINEMENT_STEPS = 10
@@ -80,7 +80,13 @@ class Scene:
         return image
 
 
-def scene(radiograph: Radiograph, camera: Camera, models: dict[str, BoneModel], pixel_mm: tuple[float, ...]) -> Scene:
+def scene(
+    radiograph: Radiograph,
+    camera: Camera,
+    models: dict[str, BoneModel],
+    pixel_mm: tuple[float, ...],
+    shown: Bool[np.ndarray, "rows columns"] | None = None,
+) -> Scene:
     """Prepare an X-ray for the models.
 
     Args:
@@ -88,12 +94,16 @@ def scene(radiograph: Radiograph, camera: Camera, models: dict[str, BoneModel], 
         camera: its geometry with the pose from which the search starts.
         models: bones by name; "pelvis" must be one.
         pixel_mm: pixel size at the detector of each level.
+        shown: pixels of the X-ray to compare; None compares all.
+
+    Raises:
+        NothingShown: there is nothing to compare.
     """
     pelvis = models[PELVIS]
     magnification = camera.sid_mm / apply_affine(camera.camera_from_world, pelvis.centre_mm)[2]
     radiograph, camera = binned(radiograph, camera, min(pixel_mm))
     levels = [
-        xray_level(radiograph, camera, pixel, sigma * magnification)
+        xray_level(radiograph, camera, pixel, sigma * magnification, shown)
         for pixel, sigma in zip(pixel_mm, pelvis.sigma_mm, strict=True)
     ]
     return Scene(tuple(levels), models)
@@ -140,6 +150,9 @@ def place_femur(
         ranges: half widths of the box in units.
         effort: what may be spent.
         rng: draws the silhouettes and seeds the searches.
+
+    Raises:
+        NothingShown: no place where the femur could be is in the X-ray.
     """
     model = scene.models[name]
     space = PoseSpace(pelvis.camera_from_world, model.centre_mm)
@@ -162,7 +175,10 @@ def sweep(scene: Scene, placed: dict[str, Placed]) -> dict[str, Placed]:
 def _refined(scene: Scene, name: str, bone: Placed, placed: dict[str, Placed], levels: range) -> Placed:
     units, correlation = bone.units, bone.correlation
     for level in levels:
-        target = bone_target(scene, level, name, bone.space.poses(units[None]), placed)
+        try:
+            target = bone_target(scene, level, name, bone.space.poses(units[None]), placed)
+        except NothingShown:
+            break  # The search has left the X-ray; the verdict finds that too little of the bone is shown.
         model = scene.models[name].levels[level]
         tether = None if name == PELVIS else JOINT
         units, correlation = refine(model, target, bone.space, units, REFINEMENT_STEPS, tether)
@@ -180,6 +196,9 @@ def bone_target(
         name: which bone.
         poses: camera_from_world of the silhouettes.
         placed: all placed bones; the others are in the picture.
+
+    Raises:
+        NothingShown: no silhouette is in the X-ray.
     """
     xray = scene.levels[level]
     background = scene.background(level, placed, name)

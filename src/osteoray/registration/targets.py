@@ -1,7 +1,8 @@
 """Targets: the X-ray at one resolution, as weighted gradients that rendered bones are compared with.
 
-Weights are the inverse of the X-ray's own local contrast, so that metal, markers, collimator edges and skin folds do
-not outshine bone: w = m / (e + m / 4), e the local root mean square gradient and m its median.
+Weights are the inverse of the X-ray's own local contrast, so that markers, gas and skin folds do not outshine bone:
+w = m / (e + m / 4), e the local root mean square gradient and m its median. What lies outside the collimated field or
+behind metal weighs nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ CONTRAST_SIGMA_MM = 12.0
 """Size of the neighbourhood of local contrast, at the detector."""
 WEIGHT_FLOOR = 0.25
 """Contrast that is added before inversion, relative to the median."""
+WHOLLY_SHOWN = 0.98
+"""Share of a smoothed pixel that must be shown: the blurred edge of what is hidden is hidden with it."""
+
+
+class NothingShown(ValueError):
+    """No pixel of the X-ray is left to compare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +61,33 @@ def binned(radiograph: Radiograph, camera: Camera, pixel_mm: float) -> tuple[Rad
     return Radiograph(resize_image(radiograph.array, shape).astype(np.float32), camera.pitch_mm), camera
 
 
-def xray_level(radiograph: Radiograph, camera: Camera, pixel_mm: float, sigma_mm: float) -> XrayLevel:
+def shown_pixels(
+    shape: tuple[int, int],
+    exposed: tuple[int, int, int, int] | None = None,
+    hidden: tuple[tuple[int, int, int, int], ...] = (),
+) -> Bool[np.ndarray, "rows columns"]:
+    """Pixels that show the patient: those exposed, less those behind metal.
+
+    Args:
+        shape: rows and columns.
+        exposed: first row, end row, first column and end column of the collimated field; None for the whole image.
+        hidden: the same of boxes that are not compared.
+    """
+    shown = np.zeros(shape, bool)
+    top, end, left, right = exposed or (0, shape[0], 0, shape[1])
+    shown[top:end, left:right] = True
+    for top, end, left, right in hidden:
+        shown[top:end, left:right] = False
+    return shown
+
+
+def xray_level(
+    radiograph: Radiograph,
+    camera: Camera,
+    pixel_mm: float,
+    sigma_mm: float,
+    shown: Bool[np.ndarray, "rows columns"] | None = None,
+) -> XrayLevel:
     """Bin an X-ray and smooth it.
 
     Args:
@@ -62,15 +95,29 @@ def xray_level(radiograph: Radiograph, camera: Camera, pixel_mm: float, sigma_mm
         camera: its geometry.
         pixel_mm: see `binned`.
         sigma_mm: Gaussian smoothing at the detector.
+        shown: pixels to compare, see `shown_pixels`; None compares all. The rest weighs nothing and adds no contrast.
+
+    Raises:
+        NothingShown: nothing is shown.
     """
     radiograph, camera = binned(radiograph, camera, pixel_mm)
-    image = radiograph.array
-    image = ndimage.gaussian_filter(image, [sigma_mm / pitch for pitch in camera.pitch_mm], mode="nearest")
+    smoothing = [sigma_mm / pitch for pitch in camera.pitch_mm]
+    image = ndimage.gaussian_filter(radiograph.array, smoothing, mode="nearest")
+    seen = np.ones(image.shape, bool)
+    if shown is not None and not shown.all():
+        share = resize_image(shown.astype(np.float32), camera.shape)
+        seen = ndimage.gaussian_filter(share, smoothing, mode="nearest") > WHOLLY_SHOWN
+        if not seen.any():
+            raise NothingShown("shown: expected at least one pixel to compare, got none")
     rows, columns = central_differences(image)
     contrast = [CONTRAST_SIGMA_MM / pitch for pitch in camera.pitch_mm]
-    local = np.sqrt(ndimage.gaussian_filter(rows**2 + columns**2, contrast, mode="nearest"))
-    median = max(float(np.median(local)), 1e-12)
-    return XrayLevel(image, (median / (local + WEIGHT_FLOOR * median)).astype(np.float32), camera)
+    energy = ndimage.gaussian_filter(np.where(seen, rows**2 + columns**2, 0), contrast, mode="nearest")
+    if not seen.all():
+        energy /= np.maximum(ndimage.gaussian_filter(seen.astype(np.float32), contrast, mode="nearest"), 1e-3)
+    local = np.sqrt(energy)
+    median = max(float(np.median(local[seen])), 1e-12)
+    weights = np.where(seen, median / (local + WEIGHT_FLOOR * median), 0)
+    return XrayLevel(image, weights.astype(np.float32), camera)
 
 
 def gradient_target(
@@ -84,11 +131,14 @@ def gradient_target(
         level: the X-ray.
         region: pixels to compare; None compares all.
         background: areal density in g/cm² of what else is in the picture.
+
+    Raises:
+        NothingShown: the region has no pixel.
     """
     weights = level.weights if region is None else np.where(region, level.weights, np.float32(0))
     used = np.argwhere(weights > 0)
     if len(used) == 0:
-        raise ValueError("region: expected at least one pixel inside the X-ray, got none")
+        raise NothingShown("region: expected at least one pixel inside the X-ray, got none")
     first = np.maximum(used.min(axis=0) - 1, 0)
     stop = np.minimum(used.max(axis=0) + 2, level.image.shape)
     window = (slice(first[0], stop[0]), slice(first[1], stop[1]))

@@ -41,6 +41,7 @@ class Limits:
     least_field: float
     most_joint_shift_mm: float
     most_joint_depth_mm: float
+    least_mirror_lead: float
     most_flexion_deg: float
     most_abduction_deg: float
     rotation_deg: tuple[float, float]
@@ -60,6 +61,7 @@ class Quality:
             the image, and depth (mm). Noise only; a wrong geometry of the X-ray is not in it.
         joint_shift_mm: shift of the femoral head across the beam from its place in the pelvis; 0 for the pelvis.
         joint_depth_mm: the same along the beam.
+        mirror_lead: gradient correlation of the pelvis above its best one in the mirrored X-ray; NaN for a femur.
     """
 
     agreement_mm: float
@@ -70,6 +72,7 @@ class Quality:
     sd: Float[np.ndarray, "6"]
     joint_shift_mm: float
     joint_depth_mm: float
+    mirror_lead: float
 
 
 def quality(
@@ -78,6 +81,7 @@ def quality(
     placed: dict[str, Placed],
     chance_ranges: Float[np.ndarray, "6"],
     rng: np.random.Generator,
+    mirror_lead: float = float("nan"),
 ) -> Quality:
     """Score a placed bone.
 
@@ -87,6 +91,10 @@ def quality(
         placed: all placed bones.
         chance_ranges: half widths in units of the box of the random poses.
         rng: draws them.
+        mirror_lead: of the pelvis.
+
+    Raises:
+        NothingShown: a femur's silhouette is not in the X-ray.
     """
     bone, model = placed[name], scene.models[name]
     shift_mm, depth_mm = joint_shift_mm(placed[PELVIS], bone, model.centre_mm)
@@ -109,6 +117,7 @@ def quality(
         sd=np.sqrt(variance) * scale,
         joint_shift_mm=shift_mm,
         joint_depth_mm=depth_mm,
+        mirror_lead=mirror_lead,
     )
 
 
@@ -195,6 +204,11 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
          or abs(quality.joint_depth_mm) > limits.most_joint_depth_mm,
          f"head {quality.joint_shift_mm:.1f} mm off across and {quality.joint_depth_mm:+.1f} mm along the beam, "
          f"limits {limits.most_joint_shift_mm:g} and {limits.most_joint_depth_mm:g} mm"),
+        ("REG-MIRRORED", quality.mirror_lead <= -limits.least_mirror_lead,
+         f"gradient correlation {-quality.mirror_lead:.3f} higher in the mirrored X-ray"),
+        ("REG-UNLIKE", abs(quality.mirror_lead) < limits.least_mirror_lead,
+         f"gradient correlation {quality.mirror_lead:+.3f} above that in the mirrored X-ray, "
+         f"limit {limits.least_mirror_lead:g}"),
     ]  # fmt: skip
     found = [Finding(code, detail, xray_id, side) for code, failed, detail in tests if failed]
     return found + field_findings(quality.field, limits, xray_id, side)

@@ -13,7 +13,9 @@ from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.registration.articulated import PELVIS, Placed, place_femur, place_pelvis, scene, sweep
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel
+from osteoray.registration.mirroring import mirrored_similarity
 from osteoray.registration.search import Effort
+from osteoray.registration.targets import NothingShown, shown_pixels
 from osteoray.registration.verdict import Limits, Quality, field_findings, findings, quality, shown_share
 
 
@@ -53,14 +55,15 @@ class Registration:
     def facts(self) -> dict[str, dict]:
         """Poses and scores of the trusted bones as JSON values: quantity, then bone."""
         scores = {name: self.quality[name] for name in self.placed}
-        return {
+        facts = {
             "camera_from_world": {name: bone.camera_from_world.tolist() for name, bone in self.placed.items()},
             "similarity": {name: bone.correlation for name, bone in self.placed.items()},
             "sd": {name: score.sd.tolist() for name, score in scores.items()},
-        } | {
-            quantity: {name: getattr(score, quantity) for name, score in scores.items()}
-            for quantity in ("z", "agreement_mm", "split_mm", "field", "joint_shift_mm", "joint_depth_mm")
+            "mirror_lead": {PELVIS: self.quality[PELVIS].mirror_lead},
         }
+        for quantity in ("z", "agreement_mm", "split_mm", "field", "joint_shift_mm", "joint_depth_mm"):
+            facts[quantity] = {name: getattr(score, quantity) for name, score in scores.items()}
+        return facts
 
 
 def start_camera(
@@ -97,6 +100,7 @@ def register_xray(
     limits: Limits,
     rng: np.random.Generator,
     exposed: tuple[int, int, int, int] | None = None,
+    metal: tuple[tuple[int, int, int, int], ...] = (),
 ) -> Registration:
     """Find pelvis and femurs in an X-ray.
 
@@ -109,11 +113,16 @@ def register_xray(
         limits: when to trust.
         rng: seeds everything random.
         exposed: first row, end row, first column and end column of the collimated field; None for the whole image.
+        metal: the same of boxes around metal, which are not compared.
     """
-    view = scene(radiograph, camera, models, plan.pixel_mm)
+    try:
+        view = scene(radiograph, camera, models, plan.pixel_mm, shown_pixels(camera.shape, exposed, metal))
+    except NothingShown:
+        return Registration({}, {}, field_findings(0.0, limits, xray_id, None))
     pelvis = place_pelvis(view, camera.camera_from_world, plan.pelvis_ranges, plan.pelvis_effort, rng)
     placed = {PELVIS: pelvis}
-    scores = {PELVIS: quality(view, PELVIS, placed, plan.pelvis_ranges, rng)}
+    lead = pelvis.correlation - mirrored_similarity(view, pelvis, plan.pelvis_effort, rng)
+    scores = {PELVIS: quality(view, PELVIS, placed, plan.pelvis_ranges, rng, mirror_lead=lead)}
     against = findings(scores[PELVIS], limits, xray_id, None)
     if against:
         return Registration({}, scores, against)
@@ -125,11 +134,18 @@ def register_xray(
             against += hidden
             if hidden:
                 continue
-            sides[side] = name
-            placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
+            try:
+                placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
+                sides[side] = name
+            except NothingShown:
+                against += field_findings(0.0, limits, xray_id, side.value)
     placed = sweep(view, placed)
     for side, name in sides.items():
-        scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng)
-        against += findings(scores[name], limits, xray_id, side.value)
+        try:
+            scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng)
+            against += findings(scores[name], limits, xray_id, side.value)
+        except NothingShown:
+            del placed[name]
+            against += field_findings(0.0, limits, xray_id, side.value)
     lost = {FEMUR_NAME[Side(f.side)] for f in against if f.side and f.verdict is Verdict.WITHHELD}
     return Registration({name: bone for name, bone in placed.items() if name not in lost}, scores, against)

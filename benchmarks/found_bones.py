@@ -1,0 +1,149 @@
+"""Bones, landmarks, regions and areal density as a finished run found them, against the truth; prints Markdown tables.
+
+Only patients whose bones the network found count; with `labelled: 10` of 26 virtual patients those are the 16 it has
+not seen. The truth of areal density is the noise-free, unblurred, ideally calibrated CT with the true mask and
+landmarks, by the workflow's own definition; beside it stand true masks in the scanned CT, which leave the scanner's
+share of the error, and that share against the cupping of the scan.
+Run: snakemake --until measure_qct, then python benchmarks/found_bones.py --results FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from osteoray.densitometry.qct import measure_regions
+from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Bone, Side
+from osteoray.imaging.volume import Volume
+from osteoray.segmentation.agreement import bone_agreements
+from osteoray.store.manifest import Manifest, read_json, read_manifest
+from osteoray.store.nifti import read_volume
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts.score_against_truth import ideal_densities
+
+GROUPS = {
+    "hip bones": (Bone.LEFT_HIP, Bone.RIGHT_HIP),
+    "femurs": (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR),
+    "sacrum": (Bone.SACRUM,),
+}
+
+
+@dataclass
+class Findings:
+    """What is collected over the patients, one entry per bone, femur or hip."""
+
+    agreements: dict[str, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    doubts: list[tuple[float, float]] = field(default_factory=list)
+    landmarks: list[tuple[float, float, float]] = field(default_factory=list)
+    densities: list[tuple[float, float, float, float]] = field(default_factory=list)
+    codes: Counter[str] = field(default_factory=Counter)
+
+
+def add_bones(findings: Findings, segmentation: Manifest, truth: Manifest) -> None:
+    found, true = (read_volume(manifest.file("bones")) for manifest in (segmentation, truth))
+    for bone, agreement in bone_agreements(found.array, true.array, true.grid).items():
+        group = next(name for name, bones in GROUPS.items() if bone in bones)
+        findings.agreements[group].append((agreement.dice, agreement.asd_mm, agreement.hd95_mm))
+        doubt = segmentation.facts["doubt"].get(bone.name.lower())
+        if doubt is not None:
+            findings.doubts.append((doubt, agreement.dice))
+
+
+def add_femurs(findings: Findings, segmentation: Manifest, truth: Manifest) -> None:
+    found, true = (read_volume(manifest.file("proximal_femur")).array for manifest in (segmentation, truth))
+    for side, femur in read_json(segmentation.file("femur")).items():
+        facts, label = truth.facts["femur"][side], PROXIMAL_FEMUR[Side(side)]
+        head_mm = np.linalg.norm(np.subtract(femur["head_centre_mm"], facts["head_centre_mm"]))
+        angle_deg = femur["neck_shaft_angle_deg"] - facts["neck_shaft_angle_deg"]
+        volume = np.count_nonzero(found == label) / np.count_nonzero(true == label) - 1
+        findings.landmarks.append((float(head_mm), angle_deg, 100 * volume))
+
+
+def add_densities(findings: Findings, measured: Manifest, calibration: Manifest, truth: Manifest) -> None:
+    ideal = ideal_densities(truth)
+    qct = read_volume(calibration.file("qct"), np.float32)
+    bones, regions = (read_volume(truth.file(name)) for name in ("bones", "proximal_femur"))
+    for side in Side:
+        if side in ideal and "abmd_g_cm2" in measured.facts.get(side, {}):
+            on_true_mask = true_mask_density(qct, bones, regions, truth, side)
+            row = measured.facts[side]["abmd_g_cm2"], on_true_mask, ideal[side], truth.facts["ct"]["cupping_hu"]
+            findings.densities.append(row)
+
+
+def true_mask_density(qct: Volume, bones: Volume, regions: Volume, truth: Manifest, side: Side) -> float:
+    facts = truth.facts["femur"][side]
+    axes = np.array(facts["neck_axis"]), np.array(facts["shaft_axis"])
+    masks = {"proximal_femur": regions.array == PROXIMAL_FEMUR[side]}
+    found = measure_regions(qct, bones.array, bones.array == FEMUR[side], masks, *axes, voxel_mm=1.0)
+    return found["proximal_femur"].abmd_g_cm2
+
+
+def print_bones(findings: Findings) -> None:
+    print("| bones | n | Dice mean | least | surface distance mean, mm | most | 95 % Hausdorff mean, mm |")
+    print("|---|---|---|---|---|---|---|")
+    for name, values in findings.agreements.items():
+        dice, asd_mm, hd95_mm = np.array(values).T
+        cells = f"{dice.mean():.4f} | {dice.min():.4f} | {np.nanmean(asd_mm):.2f} | {np.nanmax(asd_mm):.2f}"
+        print(f"| {name} | {len(values)} | {cells} | {np.nanmean(hd95_mm):.2f} |")
+    doubt, dice = np.array(findings.doubts).T
+    print(f"\nCorrelation of doubt with Dice: {np.corrcoef(doubt, dice)[0, 1]:.3f} on {doubt.size} bones; ", end="")
+    print(f"doubt {doubt.min():.4f} to {doubt.max():.4f}. Codes: {dict(findings.codes) or 'none'}")
+
+
+def print_landmarks(findings: Findings) -> None:
+    print("\n| found masks, absolute error | median | 95 % | mean of the signed |\n|---|---|---|---|")
+    names = ("head centre, mm", "neck-shaft angle, °", "volume of the proximal femur, %")
+    for name, errors in zip(names, np.array(findings.landmarks).T, strict=True):
+        size = np.abs(errors)
+        print(f"| {name} | {np.median(size):.2f} | {np.percentile(size, 95):.2f} | {errors.mean():+.2f} |")
+    print(f"\n{len(findings.landmarks)} femurs")
+
+
+def print_densities(findings: Findings) -> None:
+    found, on_true, ideal, cupping_hu = np.array(findings.densities).T
+    print("\n| aBMD | bias % | SD % | largest % | PCC | hips |\n|---|---|---|---|---|---|")
+    pairs = {
+        "found masks against truth": (found, ideal),
+        "true masks against truth": (on_true, ideal),
+        "found against true masks": (found, on_true),
+    }
+    for name, (values, reference) in pairs.items():
+        error = 100 * (values / reference - 1)
+        numbers = f"{error.mean():+.2f} | {error.std():.2f} | {np.abs(error).max():.2f}"
+        print(f"| {name} | {numbers} | {np.corrcoef(values, reference)[0, 1]:.4f} | {error.size} |")
+    slope, offset = np.polyfit(cupping_hu, 100 * (on_true / ideal - 1), 1)
+    print(f"\nTrue masks: error {offset:+.2f} % {slope:+.2f} % per HU of cupping.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", required=True, type=Path, help="results folder of a virtual cohort")
+    args = parser.parse_args()
+    findings = Findings()
+    for path in sorted((args.results / "segmentation").glob("*/segmentation.json")):
+        segmentation = read_manifest(path)
+        patient = segmentation.patient_id
+        findings.codes.update(f"{finding.code} {finding.verdict}" for finding in segmentation.findings)
+        if segmentation.facts.get("method") != "network" or segmentation.is_withheld:
+            continue
+        truth = read_manifest(args.results / "virtual" / "truth" / patient / "manifest.json")
+        add_bones(findings, segmentation, truth)
+        add_femurs(findings, segmentation, truth)
+        calibration = read_manifest(args.results / "calibration" / patient / "calibration.json")
+        measured = read_manifest(args.results / "densitometry" / f"{patient}.json")
+        if not calibration.is_withheld:
+            add_densities(findings, measured, calibration, truth)
+    print_bones(findings)
+    print_landmarks(findings)
+    print_densities(findings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,386 @@
+"""Registration of virtual cohorts: success, accuracy, robustness, false passes, and the error it adds to density maps.
+
+Needs results of virtual cohorts up to calibration, with `truth: full` and several X-rays per patient:
+`snakemake --until calibrate_ct`. X-rays are the simulation's own (polyenergetic, scatter, noise, own ray integrals);
+masks and landmarks are the true ones, so that the numbers are those of registration alone.
+
+A trial is one X-ray registered under one condition. All trials are written as JSON Lines, with every score and the true
+error of every bone, before any limit is applied; the tables are made from that file.
+Run: python benchmarks/registration_cohort.py --results FOLDER [FOLDER ...] --trials trials.jsonl
+     python benchmarks/registration_cohort.py --trials trials.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from osteoray.config.registration import RegistrationConfig
+from osteoray.geometry.affines import affine
+from osteoray.geometry.camera import Camera
+from osteoray.geometry.grids import VoxelGrid
+from osteoray.geometry.rigid import angle_between_deg
+from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Side
+from osteoray.imaging.partial_volume import bone_density
+from osteoray.imaging.radiograph import Radiograph
+from osteoray.imaging.volume import Volume
+from osteoray.ingest.xray_metal import find_metal
+from osteoray.projection.density_maps import density_map
+from osteoray.registration.bone_models import FEMUR_NAME, BoneModel, patient_models
+from osteoray.registration.parametrisation import PoseSpace, unit_ranges
+from osteoray.registration.search import Effort
+from osteoray.registration.targets import shown_pixels
+from osteoray.registration.verdict import Limits, Quality, findings
+from osteoray.registration.xray import Plan, register_xray
+from osteoray.simulation.scoring import target_errors_mm
+from osteoray.store.manifest import Manifest, read_manifest
+from osteoray.store.nifti import read_radiograph, read_volume
+
+CONFIG = RegistrationConfig()
+PLAN = Plan(
+    CONFIG.pixel_mm,
+    unit_ranges(CONFIG.rotation_range_deg, CONFIG.lateral_range_mm, CONFIG.depth_range_mm),
+    unit_ranges(CONFIG.femur_rotation_range_deg, CONFIG.femur_shift_range_mm, CONFIG.femur_depth_range_mm),
+    Effort(CONFIG.population, CONFIG.generations, CONFIG.most_searches, CONFIG.most_disagreement_mm),
+    Effort(CONFIG.population, CONFIG.femur_generations, CONFIG.most_searches, CONFIG.most_disagreement_mm),
+)
+LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
+START = unit_ranges(10.0, 20.0, 0.0) + unit_ranges(0.0, 0.0, 50.0)
+STEM_RADIUS_MM, STEM_LENGTH_MM = 7.0, 120.0
+METAL_NEPERS = 1.0
+"""How much more than anything else in the field metal attenuates, scatter included."""
+MAP_PITCH_MM = 0.9
+
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Xray:
+    """An X-ray, its collimated field, boxes around metal, and the true camera of every bone."""
+
+    name: str
+    radiograph: Radiograph
+    exposed: Box | None
+    metal: tuple[Box, ...]
+    cameras: dict[str, Camera]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A patient's CT, its true bones and what the simulation knows."""
+
+    name: str
+    qct: Volume
+    bones: Volume
+    proximal: np.ndarray
+    heads_mm: dict[Side, np.ndarray]
+    truth: Manifest
+    ingest: Manifest
+
+    @classmethod
+    def read(cls, results: Path, patient: str) -> Subject:
+        """A patient of a results folder."""
+        truth = read_manifest(results / "virtual" / "truth" / patient / "manifest.json")
+        calibration = read_manifest(results / "calibration" / patient / "calibration.json")
+        ingest = read_manifest(results / "ingest" / patient / "manifest.json")
+        heads_mm = {side: np.array(truth.facts["femur"][side]["head_centre_mm"]) for side in Side}
+        qct = read_volume(calibration.file("qct"), np.float32)
+        bones, proximal = (read_volume(truth.file(name)) for name in ("bones", "proximal_femur"))
+        return cls(f"{results.name}/{patient}", qct, bones, proximal.array, heads_mm, truth, ingest)
+
+    @cached_property
+    def parts(self) -> dict[str, Volume]:
+        """Density of the proximal femurs in the scanned CT with the true masks, by the femur's name."""
+        bones, parts = self.bones.array, {}
+        for side, name in FEMUR_NAME.items():
+            mask, region = bones == FEMUR[side], self.proximal == PROXIMAL_FEMUR[side]
+            if region.any():
+                parts[name] = bone_density(self.qct, bones, mask, region).of_part(mask, region)
+        return parts
+
+    def models(self, mask_voxels: int = 0, slices: int = 1) -> dict[str, BoneModel]:
+        """Bone models, from masks that are too large or too small or from thick slices."""
+        qct, bones = thick(self.qct, slices), thick_labels(self.bones, slices)
+        if mask_voxels > 0:
+            bones = Volume(grown(bones.array), bones.grid)
+        if mask_voxels < 0:
+            edge = ndimage.grey_dilation(bones.array, (3, 3, 3)) != ndimage.grey_erosion(bones.array, (3, 3, 3))
+            bones = Volume(np.where(edge, 0, bones.array).astype(np.uint8), bones.grid)
+        options = {"soft_tissue_mg_cm3": CONFIG.soft_tissue_mg_cm3, "dilation_voxels": CONFIG.dilation_voxels}
+        return patient_models(qct, bones, self.heads_mm, CONFIG.voxel_mm, **options)
+
+    def xrays(self) -> Iterator[Xray]:
+        """Every X-ray that can be used."""
+        for name, facts in sorted(self.truth.facts["xrays"].items()):
+            if not self.ingest.withholds(name):
+                radiograph = read_radiograph(self.ingest.file(f"xray_{name}"))
+                detector = np.array(facts["K"]), tuple(facts["shape"]), tuple(facts["pitch_mm"])
+                poses = {body: np.array(pose) for body, pose in facts["camera_from_world"].items()}
+                cameras = {body: Camera(detector[0], pose, *detector[1:]) for body, pose in poses.items()}
+                seen = self.ingest.facts["xrays"][name]
+                yield Xray(name, radiograph, seen["field"] and tuple(seen["field"]), (), cameras)
+
+
+def grown(labels: np.ndarray) -> np.ndarray:
+    """Labels one voxel larger, into what is no bone."""
+    return np.where(labels > 0, labels, ndimage.grey_dilation(labels, (3, 3, 3)))
+
+
+def thick(volume: Volume, count: int) -> Volume:
+    """Neighbouring slices averaged."""
+    layers = volume.array.shape[0] // count * count
+    shape = (layers // count, *volume.array.shape[1:])
+    scale = affine(np.diag([count, 1.0, 1.0]), np.array([(count - 1) / 2, 0.0, 0.0]))
+    mean = volume.array[:layers].reshape(shape[0], count, *shape[1:]).mean(axis=1, dtype=np.float32)
+    return Volume(mean, VoxelGrid(shape, volume.grid.world_from_index @ scale))
+
+
+def thick_labels(bones: Volume, count: int) -> Volume:
+    """The label that most of the voxels of a thick one have."""
+    shares = {label: thick(Volume(bones.array == label, bones.grid), count) for label in np.unique(bones.array)}
+    order = list(shares)
+    array = np.argmax([shares[label].array for label in order], axis=0)
+    return Volume(np.array(order, np.uint8)[array], shares[order[0]].grid)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is wrong in a trial; the defaults are nothing."""
+
+    name: str
+    reach: float = 1.0
+    sid: float = 1.0
+    principal_mm: float = 0.0
+    mask_voxels: int = 0
+    slices: int = 1
+    has_stem: bool = False
+    is_mirrored: bool = False
+    is_toned: bool = False
+    is_stranger: bool = False
+
+
+EVERY_XRAY = (Condition("as it is"), Condition("starts twice as far", reach=2.0))
+SOME_XRAYS = (
+    Condition("source 2 % too far", sid=1.02),
+    Condition("source 2 % too near", sid=0.98),
+    Condition("principal point 8 mm off", principal_mm=8.0),
+    Condition("masks one voxel large", mask_voxels=1),
+    Condition("masks one voxel small", mask_voxels=-1),
+    Condition("slices of 3 mm", slices=3),
+    Condition("stem in the left femur", has_stem=True),
+    Condition("tone curve", is_toned=True),
+    Condition("mirrored", is_mirrored=True),
+    Condition("another patient's X-ray", is_stranger=True),
+)
+HOPELESS = ("mirrored", "another patient's X-ray")
+
+
+def altered(condition: Condition, xray: Xray, subject: Subject) -> Xray:
+    """The X-ray under a condition; metal is found as ingest finds it."""
+    image, exposed, metal = xray.radiograph.array, xray.exposed, xray.metal
+    pitch_mm = xray.radiograph.spacing_mm
+    if condition.has_stem:
+        field = shown_pixels(image.shape, exposed)
+        level = np.float32(np.percentile(image[field], 99.5) + METAL_NEPERS)
+        image = np.where(stem(subject, xray.cameras["left_femur"]) & field, level, image)
+        metal = tuple(found.box for found in find_metal(image, pitch_mm, field))
+    if condition.is_toned:
+        low, high = np.percentile(image, (1, 99))
+        image = 1 / (1 + np.exp(-6 * ((image - low) / (high - low) - 0.5)))
+    if condition.is_mirrored:
+        image, columns = image[:, ::-1], image.shape[1]
+        exposed = exposed and (*exposed[:2], columns - exposed[3], columns - exposed[2])
+    image = np.ascontiguousarray(image, dtype=np.float32)
+    return replace(xray, radiograph=Radiograph(image, pitch_mm), exposed=exposed, metal=metal)
+
+
+def stem(subject: Subject, camera: Camera) -> np.ndarray:
+    """Silhouette of a metal stem and ball along the shaft of the left femur."""
+    facts = subject.truth.facts["femur"][Side.LEFT]
+    top_mm, axis = np.array(facts["lesser_trochanter_mm"]), np.array(facts["shaft_axis"])
+    ball_mm = subject.heads_mm[Side.LEFT]
+    along = top_mm + axis * np.linspace(30.0, 30.0 - STEM_LENGTH_MM, 60)[:, None]
+    neck = along[0] + (ball_mm - along[0]) * np.linspace(0, 1, 30)[:, None]
+    rows, columns = np.indices(camera.shape)
+    covered = np.zeros(camera.shape, bool)
+    for points_mm, radius_mm in ((along, STEM_RADIUS_MM), (neck, STEM_RADIUS_MM), (ball_mm[None], 2 * STEM_RADIUS_MM)):
+        for row, column in camera.project(points_mm):
+            radius = radius_mm * 1.2 / camera.pitch_mm[0]
+            covered |= (rows - row) ** 2 + (columns - column) ** 2 < radius**2
+    return covered
+
+
+def started(camera: Camera, condition: Condition, centre_mm: np.ndarray, rng: np.random.Generator) -> Camera:
+    """The camera as the tags would tell it, at a random start."""
+    offset = rng.uniform(-1, 1, (1, 6)) * START * condition.reach
+    K = camera.K.copy()
+    K[:2, :2] *= condition.sid
+    K[:2, 2] += condition.principal_mm / np.array(camera.pitch_mm[::-1]) / np.sqrt(2)
+    pose = PoseSpace(camera.camera_from_world, centre_mm).poses(offset)[0]
+    return Camera(K, pose, camera.shape, camera.pitch_mm)
+
+
+def trial(
+    subject: Subject,
+    models: dict[str, BoneModel],
+    xray: Xray,
+    condition: Condition,
+    rng: np.random.Generator,
+) -> dict:
+    """One registration: scores and true errors by bone, CPU seconds."""
+    shown, cameras = altered(condition, xray, subject), xray.cameras
+    camera = started(cameras["pelvis"], condition, models["pelvis"].centre_mm, rng)
+    begin = time.process_time()
+    # Without limits, what is withheld shows its errors too.
+    view = xray.name, shown.radiograph, camera, models, PLAN, UNLIMITED, rng, shown.exposed, shown.metal
+    result = register_xray(*view)
+    row = {
+        "subject": subject.name,
+        "xray": xray.name,
+        "condition": condition.name,
+        "cpu_s": time.process_time() - begin,
+    }
+    row["bones"] = {}
+    for body, placed in result.placed.items():
+        found, true = camera.at(placed.camera_from_world), cameras[body]
+        target_mm, projected_mm = errors_mm(models[body].landmarks_mm, found, true)
+        turned_deg = angle_between_deg(found.camera_from_world[:3, :3], true.camera_from_world[:3, :3])
+        scores = asdict(result.quality[body])
+        scores["sd"] = scores["sd"].tolist()
+        scores["similarity"] = placed.correlation
+        truth = {"target_mm": target_mm, "projected_mm": projected_mm, "rotation_deg": turned_deg}
+        if body in subject.parts:
+            truth["abmd_error_percent"] = map_error_percent(subject.parts[body], found, true)
+        row["bones"][body] = truth | {"scores": scores}
+    return row
+
+
+UNLIMITED = replace(
+    LIMITS,
+    most_disagreement_mm=np.inf,
+    least_z=-np.inf,
+    least_femur_z=-np.inf,
+    most_split_mm=np.inf,
+    least_field=-1.0,
+    most_joint_shift_mm=np.inf,
+    most_joint_depth_mm=np.inf,
+    least_mirror_lead=-np.inf,
+)
+
+
+def errors_mm(points_mm: np.ndarray, found: Camera, true: Camera) -> tuple[float, float]:
+    """Mean target error in 3-D and mean projected error at the bone; only the pose counts, not the assumed detector."""
+    target_mm, _ = target_errors_mm(points_mm, found, true)
+    on_detector = (found.project(points_mm) - true.project(points_mm)) * np.asarray(true.pitch_mm)
+    depth_mm = (points_mm @ true.camera_from_world[:3, :3].T + true.camera_from_world[:3, 3])[:, 2]
+    return target_mm, float((np.linalg.norm(on_detector, axis=1) * depth_mm / true.sid_mm).mean())
+
+
+def map_error_percent(part: Volume, found: Camera, true: Camera) -> float:
+    """Change of a part's mean areal density by the pose."""
+    means = []
+    for camera in (found, true):
+        areal = density_map(part, camera, finest_pitch_mm=MAP_PITCH_MM).areal_g_cm2
+        means.append(float(areal[areal > 0].mean()))
+    return 100 * (means[0] / means[1] - 1)
+
+
+def run(folders: list[Path], xrays_altered: int) -> Iterator[dict]:
+    """All trials of all patients; an altered X-ray is one of the first of each patient."""
+    subjects = [
+        (folder, path.parent.name) for folder in folders for path in sorted(folder.glob("ingest/*/manifest.json"))
+    ]
+    for number, (folder, patient) in enumerate(subjects):
+        subject = Subject.read(folder, patient)
+        strange_folder, stranger = subjects[(number + 1) % len(subjects)]
+        xrays = list(subject.xrays())
+        strangers = list(Subject.read(strange_folder, stranger).xrays())
+        built = {(0, 1): subject.models()}
+        for order, condition in enumerate(EVERY_XRAY + SOME_XRAYS):
+            key = condition.mask_voxels, condition.slices
+            if key not in built:
+                built[key] = subject.models(*key)
+            source = strangers if condition.is_stranger else xrays
+            for index, xray in enumerate(source[: None if condition in EVERY_XRAY else xrays_altered]):
+                rng = np.random.default_rng([number, order, index])
+                yield trial(subject, built[key], xray, condition, rng)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, nargs="*", default=[], help="results folders of virtual cohorts")
+    parser.add_argument("--trials", type=Path, required=True, help="JSON Lines, written with --results, else read")
+    parser.add_argument("--altered", type=int, default=2, help="X-rays per patient for the conditions")
+    args = parser.parse_args()
+    if args.results:
+        with args.trials.open("w", encoding="utf-8") as file:
+            for row in run(args.results, args.altered):
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+    rows = [json.loads(line) for line in args.trials.read_text(encoding="utf-8").splitlines()]
+    print_success(rows)
+    print_verdict(rows)
+
+
+def codes_of(bone: dict, body: str) -> list[str]:
+    """Reason codes that the limits in use give a bone."""
+    scores = Quality(**{name: bone["scores"][name] for name in Quality.__dataclass_fields__})
+    side = None if body == "pelvis" else body.split("_")[0]
+    return [finding.code for finding in findings(scores, LIMITS, "X", side)]
+
+
+def is_passed(row: dict, body: str) -> bool:
+    """The bone is trusted: neither it nor the pelvis raises a code."""
+    return not codes_of(row["bones"]["pelvis"], "pelvis") and not codes_of(row["bones"][body], body)
+
+
+def print_success(rows: list[dict]) -> None:
+    print("| condition | bone | n | passed % | < 2 mm % | target mm | projected mm | rotation ° | aBMD error % |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for condition in dict.fromkeys(row["condition"] for row in rows):
+        if condition in HOPELESS:
+            continue
+        for group in ("pelvis", "femur"):
+            pairs = [(r, b) for r in rows if r["condition"] == condition for b in r["bones"] if group in b]
+            bones = [row["bones"][body] for row, body in pairs]
+            passed = [is_passed(*pair) for pair in pairs]
+            near = np.mean([bone["target_mm"] < 2 for bone in bones])
+            cells = [
+                middle_and_tail([bone[key] for bone in bones]) for key in ("target_mm", "projected_mm", "rotation_deg")
+            ]
+            maps = [abs(b["abmd_error_percent"]) for b in bones if "abmd_error_percent" in b]
+            cells.append(middle_and_tail(maps) if maps else "")
+            head = f"| {condition} | {group} | {len(bones)} | {100 * np.mean(passed):.1f} | {100 * near:.1f}"
+            print(f"{head} | {' | '.join(cells)} |")
+    seconds = [row["cpu_s"] for row in rows if row["condition"] not in HOPELESS]
+    print(f"\nMedians, 95th percentiles in brackets. CPU-s per X-ray: median {np.median(seconds):.2f}, ", end="")
+    print(f"95 % {np.percentile(seconds, 95):.2f}.")
+
+
+def middle_and_tail(values: list[float]) -> str:
+    return f"{np.median(values):.2f} ({np.percentile(values, 95):.2f})"
+
+
+def print_verdict(rows: list[dict]) -> None:
+    """False passes: bones whose image is off by more than 2 mm and that are trusted; false alarms: the reverse."""
+    print("\n| bone | wrong (> 2 mm projected) | of these passed | right | of these refused |")
+    print("|---|---|---|---|---|")
+    for group in ("pelvis", "femur"):
+        pairs = [(row, body) for row in rows for body in row["bones"] if group in body]
+        wrong = [(r["condition"] in HOPELESS or r["bones"][b]["projected_mm"] > 2, is_passed(r, b)) for r, b in pairs]
+        bad = [passed for is_wrong, passed in wrong if is_wrong]
+        good = [passed for is_wrong, passed in wrong if not is_wrong]
+        print(f"| {group} | {len(bad)} | {sum(bad)} | {len(good)} | {len(good) - sum(good)} |")
+
+
+if __name__ == "__main__":
+    main()
