@@ -11,6 +11,7 @@ from osteoray.config.registration import RegistrationConfig
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
+from osteoray.ingest.xray_geometry import ASSUMED
 from osteoray.radiography.shear_warp import render
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel, patient_models
 from osteoray.registration.femur_pose import femur_pose
@@ -79,7 +80,9 @@ def register_one(
     limits = Limits(**{name: getattr(config, name) for name in Limits.__dataclass_fields__})
     exposed = tuple(facts["field"]) if facts.get("field") else None
     metal = tuple(tuple(box) for box in facts.get("metal", ()))
-    result = register_xray(xray_id, radiograph, camera, models, plan(config), limits, rng, exposed, metal)
+    is_measured = facts["source_patient_mm"] and facts["sources"]["sid_mm"] != ASSUMED
+    search = plan(config, config.depth_range_mm if is_measured else config.unknown_depth_range_mm)
+    result = register_xray(xray_id, radiograph, camera, models, search, limits, rng, exposed, metal)
     manifest.findings += result.findings
     if not result.placed:
         return
@@ -98,12 +101,12 @@ def register_one(
     manifest.add_file(f"outlines_{xray_id}", path)
 
 
-def plan(config: RegistrationConfig) -> Plan:
-    """The search as the configuration wants it."""
+def plan(config: RegistrationConfig, depth_range_mm: float) -> Plan:
+    """The search as the configuration wants it, within a range of depths of the pelvis."""
     most, agreement_mm = config.most_searches, config.most_disagreement_mm
     return Plan(
         config.pixel_mm,
-        unit_ranges(config.rotation_range_deg, config.lateral_range_mm, config.depth_range_mm),
+        unit_ranges(config.rotation_range_deg, config.lateral_range_mm, depth_range_mm),
         unit_ranges(config.femur_rotation_range_deg, config.femur_shift_range_mm, config.femur_depth_range_mm),
         Effort(config.population, config.generations, most, agreement_mm),
         Effort(config.population, config.femur_generations, most, agreement_mm),

@@ -36,6 +36,8 @@ class RegistrationConfig(Section):
     """Half width of the pelvis search across the beam, mm."""
     depth_range_mm: float = Field(100.0, gt=0, le=300)
     """Half width of the pelvis search along the beam, mm."""
+    unknown_depth_range_mm: float = Field(180.0, gt=0, le=400)
+    """The same where the X-ray does not tell its distances, mm."""
     femur_rotation_range_deg: float = Field(42.0, gt=0, le=90)
     """Half width of the search of a femur's rotation relative to the pelvis, about each axis, degrees."""
     femur_shift_range_mm: float = Field(6.0, gt=0, le=30)
