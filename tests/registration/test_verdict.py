@@ -17,7 +17,7 @@ from osteoray.registration.verdict import Limits, Quality, findings, joint_shift
 
 CONFIG = RegistrationConfig()
 LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
-GOOD = Quality(0.5, 8.0, 0.2, 0.3, 1.0, np.full(6, 0.1), 0.5, -1.0, 0.03)
+GOOD = Quality(0.5, 8.0, 0.2, 0.3, 1.0, np.full(6, 0.1), 0.5, -1.0, 0.03, 1.4)
 
 
 def test_a_good_bone_has_no_findings():
@@ -32,7 +32,8 @@ def test_a_femur_is_not_compared_with_a_mirror():
     ("score", "value", "code"),
     [
         ("agreement_mm", float("inf"), "REG-DISAGREE"),
-        ("z", 2.0, "REG-WEAK"),
+        ("z", 1.5, "REG-WEAK"),
+        ("femur_ratio", 0.8, "REG-WEAK"),
         ("split_mm", 9.0, "REG-SPLIT"),
         ("edge", 1.2, "REG-BOX"),
         ("field", 0.3, "REG-FIELD"),

@@ -107,6 +107,8 @@ def test_metal_that_is_boxed_moves_no_bone(phantom, models, xray, true_poses):
     found = register(phantom, models, Radiograph(image, xray.spacing_mm), metal=(box,))
     pose = found.placed["pelvis"].camera_from_world
     assert mean_image_distance_mm(pose, true_poses["pelvis"], models["pelvis"].landmarks_mm) < 0.4
+    # The femur behind the metal is not looked for.
+    assert [(finding.code, finding.side) for finding in found.findings] == [("REG-FIELD", "left")]
 
 
 def test_what_lies_outside_the_collimated_field_is_not_compared(phantom, models, xray, true_poses):

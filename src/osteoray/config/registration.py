@@ -48,7 +48,7 @@ class RegistrationConfig(Section):
     """Mean distance between the bones at two independent search results that counts as agreement, mm."""
     least_z: float = Field(4.5)
     """Least similarity of the pelvis, in standard deviations above that of random poses."""
-    least_femur_z: float = Field(3.0)
+    least_femur_z: float = Field(2.0)
     """The same for a femur, which is a smaller part of the picture."""
     most_split_mm: float = Field(3.0, gt=0)
     """Largest distance between the image of the bone fitted to either half of the image rows, mm at the bone."""
@@ -60,6 +60,8 @@ class RegistrationConfig(Section):
     """Largest shift of the femoral head from its place in the pelvis along the beam, which is poorly seen, mm."""
     least_mirror_lead: float = Field(0.008, ge=0, lt=1)
     """Least gradient correlation by which the pelvis must fit the X-ray better than the mirrored one."""
+    least_femur_ratio: float = Field(1.1, ge=0)
+    """Least gradient correlation of a femur, over that of the pelvis in the same X-ray."""
     most_flexion_deg: float = Field(12.0, gt=0)
     """Flexion or extension of the femur relative to the detector beyond which a warning is given, degrees."""
     most_abduction_deg: float = Field(15.0, gt=0)

@@ -164,10 +164,10 @@ def place_femur(
     return _refined(scene, name, start, placed, range(len(scene.levels)))
 
 
-def sweep(scene: Scene, placed: dict[str, Placed]) -> dict[str, Placed]:
-    """Refine each bone once more at the finest level with the others in the picture."""
+def sweep(scene: Scene, placed: dict[str, Placed], only: str | None = None) -> dict[str, Placed]:
+    """Refine each bone, or only one, once more at the finest level with the others in the picture."""
     placed = dict(placed)
-    for name in placed:
+    for name in placed if only is None else (only,):
         placed[name] = _refined(scene, name, placed[name], placed, range(len(scene.levels) - 1, len(scene.levels)))
     return placed
 

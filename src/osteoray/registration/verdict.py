@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from osteoray.errors.verdict import Finding
 from osteoray.geometry.affines import apply_affine
@@ -42,6 +42,7 @@ class Limits:
     most_joint_shift_mm: float
     most_joint_depth_mm: float
     least_mirror_lead: float
+    least_femur_ratio: float
     most_flexion_deg: float
     most_abduction_deg: float
     rotation_deg: tuple[float, float]
@@ -62,6 +63,7 @@ class Quality:
         joint_shift_mm: shift of the femoral head across the beam from its place in the pelvis; 0 for the pelvis.
         joint_depth_mm: the same along the beam.
         mirror_lead: gradient correlation of the pelvis above its best one in the mirrored X-ray; NaN for a femur.
+        femur_ratio: gradient correlation of a femur over that of the pelvis in the same X-ray; NaN for the pelvis.
     """
 
     agreement_mm: float
@@ -73,6 +75,7 @@ class Quality:
     joint_shift_mm: float
     joint_depth_mm: float
     mirror_lead: float
+    femur_ratio: float
 
 
 def quality(
@@ -81,6 +84,8 @@ def quality(
     placed: dict[str, Placed],
     chance_ranges: Float[np.ndarray, "6"],
     rng: np.random.Generator,
+    *,
+    field: float,
     mirror_lead: float = float("nan"),
 ) -> Quality:
     """Score a placed bone.
@@ -91,6 +96,7 @@ def quality(
         placed: all placed bones.
         chance_ranges: half widths in units of the box of the random poses.
         rng: draws them.
+        field: `shown_share` of the bone.
         mirror_lead: of the pelvis.
 
     Raises:
@@ -99,11 +105,11 @@ def quality(
     bone, model = placed[name], scene.models[name]
     shift_mm, depth_mm = joint_shift_mm(placed[PELVIS], bone, model.centre_mm)
     level = len(scene.levels) - 1
-    camera = scene.levels[level].camera
+    pitch_mm = scene.levels[level].camera.pitch_mm
     target = bone_target(scene, level, name, bone.camera_from_world[None], placed)
     jacobian, residual = linearised(model.levels[level], target, bone.space, bone.units)
     pixels = 2 * np.count_nonzero(target.weights)
-    noise = float((residual**2).sum()) / pixels * NOISE_AREA_MM2 / float(np.prod(camera.pitch_mm))
+    noise = float((residual**2).sum()) / pixels * NOISE_AREA_MM2 / float(np.prod(pitch_mm))
     flat = jacobian.reshape(6, -1).astype(float)
     tether = np.zeros(6) if name == PELVIS else JOINT
     variance = noise * np.diag(np.linalg.pinv(flat @ flat.T + np.diag(tether)))
@@ -111,13 +117,14 @@ def quality(
     return Quality(
         agreement_mm=bone.agreement_mm,
         z=_above_chance(scene, name, placed, chance_ranges, rng),
-        split_mm=_split_mm(bone, model.landmarks_mm, jacobian, residual, camera.pitch_mm[0]),
+        split_mm=_split_mm(bone, model.landmarks_mm, jacobian, residual, pitch_mm[0]),
         edge=float(np.abs(bone.units / bone.ranges).max()),
-        field=shown_share(camera.at(bone.camera_from_world), model),
+        field=field,
         sd=np.sqrt(variance) * scale,
         joint_shift_mm=shift_mm,
         joint_depth_mm=depth_mm,
         mirror_lead=mirror_lead,
+        femur_ratio=np.nan if name == PELVIS else bone.correlation / max(placed[PELVIS].correlation, 1e-6),
     )
 
 
@@ -140,19 +147,18 @@ def _above_chance(
     return float((correlation[0] - correlation[1:].mean()) / max(correlation[1:].std(), 1e-9))
 
 
-def shown_share(camera: Camera, model: BoneModel, exposed: tuple[int, int, int, int] | None = None) -> float:
-    """Fraction of the landmarks near the centre that project into the X-ray.
+def shown_share(camera: Camera, model: BoneModel, shown: Bool[np.ndarray, "rows columns"]) -> float:
+    """Fraction of the landmarks near the centre that project into what an X-ray shows.
 
     Args:
         camera: where the bone is seen from.
         model: the bone.
-        exposed: first row, end row, first column and end column of the collimated field; None for the whole image.
+        shown: pixels that show the patient, see `targets.shown_pixels`.
     """
-    first_row, end_row, first_column, end_column = exposed or (0, camera.shape[0], 0, camera.shape[1])
     near = np.linalg.norm(model.landmarks_mm - model.centre_mm, axis=1) < FIELD_RADIUS_MM
-    pixels = camera.project(model.landmarks_mm[near])
-    first, end = np.array([first_row, first_column]), np.array([end_row, end_column])
-    return float(((pixels >= first - 0.5) & (pixels <= end - 0.5)).all(axis=1).mean())
+    rows, columns = np.rint(camera.project(model.landmarks_mm[near])).astype(int).T
+    inside = (rows >= 0) & (rows < camera.shape[0]) & (columns >= 0) & (columns < camera.shape[1])
+    return float(shown[rows[inside], columns[inside]].sum() / max(len(rows), 1))
 
 
 def field_findings(share: float, limits: Limits, xray_id: str, side: str | None) -> list[Finding]:
@@ -196,6 +202,8 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
          f"searches differ by {quality.agreement_mm:.1f} mm, limit {limits.most_disagreement_mm:g} mm"),
         ("REG-WEAK", quality.z < least_z,
          f"similarity {quality.z:.1f} sd above chance, limit {least_z:g}"),
+        ("REG-WEAK", quality.femur_ratio < limits.least_femur_ratio,
+         f"gradient correlation {quality.femur_ratio:.2f} of the pelvis's, limit {limits.least_femur_ratio:g}"),
         ("REG-SPLIT", quality.split_mm > limits.most_split_mm,
          f"strips of rows differ by {quality.split_mm:.1f} mm, limit {limits.most_split_mm:g} mm"),
         ("REG-BOX", quality.edge > EDGE,
@@ -204,9 +212,8 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
          or abs(quality.joint_depth_mm) > limits.most_joint_depth_mm,
          f"head {quality.joint_shift_mm:.1f} mm off across and {quality.joint_depth_mm:+.1f} mm along the beam, "
          f"limits {limits.most_joint_shift_mm:g} and {limits.most_joint_depth_mm:g} mm"),
-        ("REG-MIRRORED", quality.mirror_lead <= -limits.least_mirror_lead,
-         f"gradient correlation {-quality.mirror_lead:.3f} higher in the mirrored X-ray"),
-        ("REG-UNLIKE", abs(quality.mirror_lead) < limits.least_mirror_lead,
+        ("REG-MIRRORED" if quality.mirror_lead <= -limits.least_mirror_lead else "REG-UNLIKE",
+         quality.mirror_lead < limits.least_mirror_lead,
          f"gradient correlation {quality.mirror_lead:+.3f} above that in the mirrored X-ray, "
          f"limit {limits.least_mirror_lead:g}"),
     ]  # fmt: skip

@@ -63,6 +63,7 @@ class Registration:
         }
         for quantity in ("z", "agreement_mm", "split_mm", "field", "joint_shift_mm", "joint_depth_mm"):
             facts[quantity] = {name: getattr(score, quantity) for name, score in scores.items()}
+        facts["femur_ratio"] = {name: score.femur_ratio for name, score in scores.items() if name != PELVIS}
         return facts
 
 
@@ -115,21 +116,24 @@ def register_xray(
         exposed: first row, end row, first column and end column of the collimated field; None for the whole image.
         metal: the same of boxes around metal, which are not compared.
     """
+    exposure, shown = (shown_pixels(camera.shape, exposed, boxes) for boxes in ((), metal))
     try:
-        view = scene(radiograph, camera, models, plan.pixel_mm, shown_pixels(camera.shape, exposed, metal))
+        view = scene(radiograph, camera, models, plan.pixel_mm, shown)
     except NothingShown:
         return Registration({}, {}, field_findings(0.0, limits, xray_id, None))
     pelvis = place_pelvis(view, camera.camera_from_world, plan.pelvis_ranges, plan.pelvis_effort, rng)
     placed = {PELVIS: pelvis}
     lead = pelvis.correlation - mirrored_similarity(view, pelvis, plan.pelvis_effort, rng)
-    scores = {PELVIS: quality(view, PELVIS, placed, plan.pelvis_ranges, rng, mirror_lead=lead)}
+    # A stem hides a part of the pelvis that the rest can do without, but all that matters of a femur.
+    field = shown_share(camera.at(pelvis.camera_from_world), models[PELVIS], exposure)
+    scores = {PELVIS: quality(view, PELVIS, placed, plan.pelvis_ranges, rng, field=field, mirror_lead=lead)}
     against = findings(scores[PELVIS], limits, xray_id, None)
     if against:
         return Registration({}, scores, against)
     sides = {}
     for side, name in FEMUR_NAME.items():
         if name in models:
-            share = shown_share(camera.at(pelvis.camera_from_world), models[name], exposed)
+            share = shown_share(camera.at(pelvis.camera_from_world), models[name], shown)
             hidden = field_findings(share, limits, xray_id, side.value)
             against += hidden
             if hidden:
@@ -142,7 +146,8 @@ def register_xray(
     placed = sweep(view, placed)
     for side, name in sides.items():
         try:
-            scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng)
+            field = shown_share(camera.at(placed[name].camera_from_world), models[name], shown)
+            scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng, field=field)
             against += findings(scores[name], limits, xray_id, side.value)
         except NothingShown:
             del placed[name]
