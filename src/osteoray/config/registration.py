@@ -30,7 +30,7 @@ class RegistrationConfig(Section):
     """Most generations of one search for a femur."""
     most_searches: int = Field(6, ge=2, le=30)
     """Searches after which disagreement is accepted as failure."""
-    rotation_range_deg: float = Field(20.0, gt=0, le=60)
+    rotation_range_deg: float = Field(22.0, gt=0, le=60)
     """Half width of the pelvis search about each axis, degrees."""
     lateral_range_mm: float = Field(80.0, gt=0, le=200)
     """Half width of the pelvis search across the beam, mm."""
@@ -52,6 +52,8 @@ class RegistrationConfig(Section):
     """The same for a femur, which is a smaller part of the picture."""
     most_split_mm: float = Field(3.0, gt=0)
     """Largest distance between the image of the bone fitted to either half of the image rows, mm at the bone."""
+    most_edge: float = Field(0.98, gt=0)
+    """Distance from the middle of the search box, in half widths, at which a pose counts as lying on its edge."""
     least_field: float = Field(0.8, ge=0, le=1)
     """Least fraction of the bone within 120 mm of its centre that must project into the X-ray."""
     most_joint_shift_mm: float = Field(6.0, gt=0)

@@ -24,8 +24,6 @@ STRIP_MM = 27.0
 NOISE_AREA_MM2 = 170.0
 """Area at the detector over which the misfit (soft tissue, not quantum noise) is one independent sample; estimated on
 simulations, not fitted."""
-EDGE = 0.98
-"""Distance from the middle of the search box, in half widths, at which a pose counts as lying on its edge."""
 FIELD_RADIUS_MM = 120.0
 """Only the bone this near to its centre has to be in the X-ray: wings of the ilium and shafts may be cut off."""
 
@@ -38,6 +36,7 @@ class Limits:
     least_z: float
     least_femur_z: float
     most_split_mm: float
+    most_edge: float
     least_field: float
     most_joint_shift_mm: float
     most_joint_depth_mm: float
@@ -206,8 +205,8 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
          f"gradient correlation {quality.femur_ratio:.2f} of the pelvis's, limit {limits.least_femur_ratio:g}"),
         ("REG-SPLIT", quality.split_mm > limits.most_split_mm,
          f"strips of rows differ by {quality.split_mm:.1f} mm, limit {limits.most_split_mm:g} mm"),
-        ("REG-BOX", quality.edge > EDGE,
-         f"pose {quality.edge:.2f} half widths from the start, limit {EDGE:g}"),
+        ("REG-BOX", quality.edge > limits.most_edge,
+         f"pose {quality.edge:.2f} half widths from the start, limit {limits.most_edge:g}"),
         ("REG-JOINT", quality.joint_shift_mm > limits.most_joint_shift_mm
          or abs(quality.joint_depth_mm) > limits.most_joint_depth_mm,
          f"head {quality.joint_shift_mm:.1f} mm off across and {quality.joint_depth_mm:+.1f} mm along the beam, "
