@@ -3,7 +3,8 @@
 Only patients whose bones the network found count; with `labelled: 10` of 26 virtual patients those are the 16 it has
 not seen. The truth of areal density is the noise-free, unblurred, ideally calibrated CT with the true mask and
 landmarks, by the workflow's own definition; beside it stand true masks in the scanned CT, which leave the scanner's
-share of the error, and that share against the cupping of the scan.
+share of the error, and that share against the cupping of the scan. The angle that was drawn is that of the shaft's
+nominal axis; a drawn shaft is bowed, so that the line through its cross-sections, which defines the angle, is another.
 Run: snakemake --until measure_qct, then python benchmarks/found_bones.py --results FOLDER
 """
 
@@ -17,10 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from osteoray.config.segmentation import SegmentationConfig
 from osteoray.densitometry.qct import measure_regions
 from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Bone, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.agreement import bone_agreements
+from osteoray.segmentation.femur import locate_femur
 from osteoray.store.manifest import Manifest, read_json, read_manifest
 from osteoray.store.nifti import read_volume
 
@@ -28,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.score_against_truth import ideal_densities
 
+CUT_MM = SegmentationConfig().distal_cut_mm
 GROUPS = {
     "hip bones": (Bone.LEFT_HIP, Bone.RIGHT_HIP),
     "femurs": (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR),
@@ -41,7 +45,7 @@ class Findings:
 
     agreements: dict[str, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
     doubts: list[tuple[float, float]] = field(default_factory=list)
-    landmarks: list[tuple[float, float, float]] = field(default_factory=list)
+    landmarks: list[tuple[float, float, float, float]] = field(default_factory=list)
     densities: list[tuple[float, float, float, float]] = field(default_factory=list)
     codes: Counter[str] = field(default_factory=Counter)
 
@@ -58,12 +62,17 @@ def add_bones(findings: Findings, segmentation: Manifest, truth: Manifest) -> No
 
 def add_femurs(findings: Findings, segmentation: Manifest, truth: Manifest) -> None:
     found, true = (read_volume(manifest.file("proximal_femur")).array for manifest in (segmentation, truth))
+    bones = read_volume(truth.file("bones"))
     for side, femur in read_json(segmentation.file("femur")).items():
         facts, label = truth.facts["femur"][side], PROXIMAL_FEMUR[Side(side)]
         head_mm = np.linalg.norm(np.subtract(femur["head_centre_mm"], facts["head_centre_mm"]))
-        angle_deg = femur["neck_shaft_angle_deg"] - facts["neck_shaft_angle_deg"]
+        on_true_mask = locate_femur(Volume(bones.array == FEMUR[Side(side)], bones.grid), Side(side), CUT_MM)
+        angles_deg = (
+            femur["neck_shaft_angle_deg"] - on_true_mask.neck_shaft_angle_deg,
+            femur["neck_shaft_angle_deg"] - facts["neck_shaft_angle_deg"],
+        )
         volume = np.count_nonzero(found == label) / np.count_nonzero(true == label) - 1
-        findings.landmarks.append((float(head_mm), angle_deg, 100 * volume))
+        findings.landmarks.append((float(head_mm), *angles_deg, 100 * volume))
 
 
 def add_densities(findings: Findings, measured: Manifest, calibration: Manifest, truth: Manifest) -> None:
@@ -99,7 +108,8 @@ def print_bones(findings: Findings) -> None:
 
 def print_landmarks(findings: Findings) -> None:
     print("\n| found masks, absolute error | median | 95 % | mean of the signed |\n|---|---|---|---|")
-    names = ("head centre, mm", "neck-shaft angle, °", "volume of the proximal femur, %")
+    names = ("head centre, mm", "neck-shaft angle, °, against the true mask's", "against the angle that was drawn, °")
+    names += ("volume of the proximal femur, %",)
     for name, errors in zip(names, np.array(findings.landmarks).T, strict=True):
         size = np.abs(errors)
         print(f"| {name} | {np.median(size):.2f} | {np.percentile(size, 95):.2f} | {errors.mean():+.2f} |")

@@ -33,14 +33,10 @@ def by_network(ct_hu: Volume, args: argparse.Namespace, config: SegmentationConf
     if model is None or model.is_withheld:
         raise Withheld("SEG-MODEL", "no trained network, and no bone_labels for this patient")
     # Here, because the other backends do not need torch and it takes seconds to import.
-    import torch
-
     from osteoray.segmentation.inference import segment_ct
-    from osteoray.segmentation.segmenter import from_checkpoint
+    from osteoray.segmentation.segmenter import load_segmenter
 
-    segmenter = from_checkpoint(torch.load(model.file("model"), weights_only=True))
-    segmenter.to("cuda" if torch.cuda.is_available() else "cpu")
-    return segment_ct(segmenter, ct_hu, config.samples, config.seed)
+    return segment_ct(load_segmenter(model.file("model")), ct_hu, config.samples, config.seed)
 
 
 def by_labels(ct_hu: Volume, args: argparse.Namespace, config: SegmentationConfig, manifest: Manifest) -> FoundBones:

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
-
 from osteoray.config.segmentation import SegmentationConfig
 from osteoray.errors.unreadable import Withheld
 from osteoray.errors.verdict import Verdict
@@ -15,7 +13,7 @@ from osteoray.segmentation.completeness import refuse_incomplete
 from osteoray.segmentation.inference import segment_ct
 from osteoray.segmentation.provided import provided_bones
 from osteoray.segmentation.quality import doubt_of_bones
-from osteoray.segmentation.segmenter import Segmenter, from_checkpoint
+from osteoray.segmentation.segmenter import load_segmenter
 from osteoray.segmentation.validation import COLUMNS, bone_rows
 from osteoray.store.manifest import Manifest, read_manifest
 from osteoray.store.nifti import read_volume
@@ -56,16 +54,10 @@ def rows_of_patient(
     except Withheld as error:
         raise Withheld("SEG-LABELS", error.finding.detail) from error
     refuse_incomplete(Volume(reference, ct_hu.grid))
-    found = segment_ct(segmenter_of(model.file("model")), ct_hu, config.samples, config.seed)
+    found = segment_ct(load_segmenter(model.file("model")), ct_hu, config.samples, config.seed)
     as_found = Volume(found.bones, ct_hu.grid)
     agreements = bone_agreements(cleaned(as_found), reference, ct_hu.grid)
     return bone_rows(ingest.patient_id, fold, agreements, doubt_of_bones(as_found, found.uncertainty))
-
-
-def segmenter_of(path: Path) -> Segmenter:
-    """The trained networks, where they run fastest."""
-    segmenter = from_checkpoint(torch.load(path, weights_only=True))
-    return segmenter.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 if __name__ == "__main__":

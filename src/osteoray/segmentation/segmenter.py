@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float32
@@ -120,3 +121,9 @@ def from_checkpoint(checkpoint: dict) -> Segmenter:
         network.load_state_dict(checkpoint["weights"][name])
         network.eval()
     return segmenter
+
+
+def load_segmenter(path: Path) -> Segmenter:
+    """The segmenter of a checkpoint file, on the GPU if there is one."""
+    segmenter = from_checkpoint(torch.load(path, weights_only=True))
+    return segmenter.to("cuda" if torch.cuda.is_available() else "cpu")
