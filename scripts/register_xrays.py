@@ -24,6 +24,7 @@ from osteoray.store.atomic import writing
 from osteoray.store.manifest import Manifest, read_json, read_manifest, recording
 from osteoray.store.nifti import read_radiograph, read_volume
 
+MODEL_OPTIONS = ("soft_tissue_mg_cm3", "dilation_voxels", "pelvis_rim_mm")
 OUTLINE_G_CM2 = 0.06
 """Areal density of the smoothed model at which a bone's outline is drawn."""
 
@@ -46,7 +47,7 @@ def main() -> None:
         femurs = {side: femurs[side] for side in Side if side in femurs and not segmentation.withholds(side=side)}
         qct, bones = read_volume(calibration.file("qct")), read_volume(segmentation.file("bones"))
         heads_mm = {side: np.array(femur["head_centre_mm"], float) for side, femur in femurs.items()}
-        options = {"soft_tissue_mg_cm3": config.soft_tissue_mg_cm3, "dilation_voxels": config.dilation_voxels}
+        options = {name: getattr(config, name) for name in MODEL_OPTIONS}
         models = patient_models(qct, bones, heads_mm, config.voxel_mm, **options)
         manifest.facts["xrays"] = {}
         for number, (xray_id, facts) in enumerate(sorted(ingest.facts["xrays"].items())):
@@ -80,8 +81,7 @@ def register_one(
     limits = Limits(**{name: getattr(config, name) for name in Limits.__dataclass_fields__})
     exposed = tuple(facts["field"]) if facts.get("field") else None
     metal = tuple(tuple(box) for box in facts.get("metal", ()))
-    is_measured = facts["source_patient_mm"] and facts["sources"]["sid_mm"] != ASSUMED
-    search = plan(config, config.depth_range_mm if is_measured else config.unknown_depth_range_mm)
+    search = plan(config, depth_range_mm(facts, config))
     result = register_xray(xray_id, radiograph, camera, models, search, limits, rng, exposed, metal)
     manifest.findings += result.findings
     if not result.placed:
@@ -99,6 +99,13 @@ def register_one(
     path = manifest.path.with_suffix("") / f"{xray_id}.png"
     draw(path, radiograph, camera, models, result)
     manifest.add_file(f"outlines_{xray_id}", path)
+
+
+def depth_range_mm(facts: dict, config: RegistrationConfig) -> float:
+    """How far in depth the pelvis is looked for: farther where a distance or the pixel size is not recorded."""
+    is_assumed = ASSUMED in (facts["sources"]["sid_mm"], facts["sources"]["pitch_mm"])
+    is_unknown = is_assumed or not facts["source_patient_mm"]
+    return config.unknown_depth_range_mm if is_unknown else config.depth_range_mm
 
 
 def plan(config: RegistrationConfig, depth_range_mm: float) -> Plan:

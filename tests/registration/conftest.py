@@ -146,5 +146,11 @@ def xray(phantom, true_poses) -> Radiograph:
 def models(phantom) -> dict:
     heads_mm = {side: HEADS_MM[name] for side, name in FEMUR_NAME.items()}
     return patient_models(
-        phantom.qct, phantom.bones, heads_mm, (3.0, 2.0, 1.5), soft_tissue_mg_cm3=40.0, dilation_voxels=1
+        phantom.qct,
+        phantom.bones,
+        heads_mm,
+        (3.0, 2.0, 1.5),
+        soft_tissue_mg_cm3=40.0,
+        dilation_voxels=1,
+        pelvis_rim_mm=3.0,
     )

@@ -8,10 +8,12 @@ import pytest
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.radiography.shear_warp import gradient_correlations, render, rendered_gradients
 from osteoray.registration.targets import (
+    NothingShown,
     XrayLevel,
     central_differences,
     gradient_correlation,
     gradient_target,
+    shown_pixels,
     xray_level,
 )
 
@@ -88,3 +90,34 @@ def test_an_empty_region_is_refused(phantom, xray):
     level = xray_level(xray, phantom.camera, 3.4, 2.8)
     with pytest.raises(ValueError, match="region"):
         gradient_target(level, np.zeros(level.image.shape, bool))
+
+
+def test_shown_are_the_exposed_pixels_without_the_boxes():
+    shown = shown_pixels((6, 8), (1, 5, 2, 7), ((0, 3, 4, 6), (4, 9, 6, 12)))
+    expected = np.zeros((6, 8), bool)
+    expected[1:5, 2:7] = True
+    expected[0:3, 4:6] = False
+    expected[4:, 6:] = False
+    np.testing.assert_array_equal(shown, expected)
+    assert shown_pixels((6, 8)).all()
+
+
+def test_what_is_not_shown_weighs_nothing_and_changes_nothing(phantom, xray):
+    box = (slice(60, 100), slice(150, 190))
+    shown = np.ones(xray.array.shape, bool)
+    shown[box] = False
+    metal = xray.array.copy()
+    metal[box] = metal.max() + 3
+    plain, hidden = (
+        xray_level(Radiograph(image, xray.spacing_mm), phantom.camera, 1.8, 1.5, shown) for image in (xray.array, metal)
+    )
+    assert (plain.weights[box] == 0).all() and (plain.weights[58, 150:190] == 0).all()
+    assert (plain.weights[:50] > 0).all()
+    np.testing.assert_array_equal(plain.weights > 0, hidden.weights > 0)
+    for one, other in zip(gradient_target(plain).gradients, gradient_target(hidden).gradients, strict=True):
+        assert np.abs(one - other).max() < 0.02 * np.abs(one).max()
+
+
+def test_an_xray_without_a_shown_pixel_is_refused(phantom, xray):
+    with pytest.raises(NothingShown):
+        xray_level(xray, phantom.camera, 1.8, 1.5, np.zeros(xray.array.shape, bool))

@@ -17,7 +17,19 @@ from osteoray.registration.verdict import Limits, Quality, findings, joint_shift
 
 CONFIG = RegistrationConfig()
 LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
-GOOD = Quality(0.5, 8.0, 0.2, 0.3, 1.0, np.full(6, 0.1), 0.5, -1.0, 0.03, 1.4)
+GOOD = Quality(
+    agreement_mm=0.5,
+    z=8.0,
+    split_mm=0.2,
+    edge=0.3,
+    field=1.0,
+    sd=np.full(6, 0.1),
+    joint_shift_mm=0.5,
+    joint_depth_mm=-1.0,
+    similarity=0.6,
+    mirror_lead=0.03,
+    femur_ratio=1.4,
+)
 
 
 def test_a_good_bone_has_no_findings():
@@ -25,7 +37,11 @@ def test_a_good_bone_has_no_findings():
 
 
 def test_a_femur_is_not_compared_with_a_mirror():
-    assert findings(replace(GOOD, mirror_lead=float("nan")), LIMITS, "X1", "left") == []
+    assert findings(replace(GOOD, mirror_lead=None), LIMITS, "X1", "left") == []
+
+
+def test_a_femur_that_fits_well_need_not_fit_better_than_its_pelvis():
+    assert findings(replace(GOOD, similarity=0.93, femur_ratio=1.0), LIMITS, "X1", "left") == []
 
 
 @pytest.mark.parametrize(
@@ -33,7 +49,14 @@ def test_a_femur_is_not_compared_with_a_mirror():
     [
         ("agreement_mm", float("inf"), "REG-DISAGREE"),
         ("z", 1.5, "REG-WEAK"),
-        ("femur_ratio", 0.8, "REG-WEAK"),
+        ("femur_ratio", 0.8, "REG-FEMUR"),
+        ("agreement_mm", float("nan"), "REG-DISAGREE"),
+        ("z", float("nan"), "REG-WEAK"),
+        ("split_mm", float("nan"), "REG-SPLIT"),
+        ("field", float("nan"), "REG-FIELD"),
+        ("joint_depth_mm", float("nan"), "REG-JOINT"),
+        ("mirror_lead", float("nan"), "REG-UNLIKE"),
+        ("femur_ratio", float("nan"), "REG-FEMUR"),
         ("split_mm", 9.0, "REG-SPLIT"),
         ("edge", 1.2, "REG-BOX"),
         ("field", 0.3, "REG-FIELD"),

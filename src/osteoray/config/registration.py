@@ -16,6 +16,8 @@ class RegistrationConfig(Section):
     """Density subtracted from the QCT before projection: bone shows by its contrast to muscle, mg/cm³ HA."""
     dilation_voxels: int = Field(1, ge=0, le=3)
     """Voxels by which a bone's mask grows; a mask that is too small costs accuracy, one too large nothing."""
+    pelvis_rim_mm: float = Field(3.0, ge=0, le=6)
+    """What lies so near to the pelvis and is no other bone is rendered with it: its thin cortex blurs far, mm."""
     voxel_mm: tuple[float, float, float] = (3.0, 2.0, 1.5)
     """Voxel size of the bone models, coarse to fine, mm."""
     pixel_mm: tuple[float, float, float] = (3.4, 2.0, 1.7)
@@ -34,7 +36,7 @@ class RegistrationConfig(Section):
     """Half width of the pelvis search about each axis, degrees."""
     lateral_range_mm: float = Field(80.0, gt=0, le=200)
     """Half width of the pelvis search across the beam, mm."""
-    depth_range_mm: float = Field(100.0, gt=0, le=300)
+    depth_range_mm: float = Field(120.0, gt=0, le=300)
     """Half width of the pelvis search along the beam, mm."""
     unknown_depth_range_mm: float = Field(180.0, gt=0, le=400)
     """The same where the X-ray does not tell its distances, mm."""
@@ -64,6 +66,8 @@ class RegistrationConfig(Section):
     """Least gradient correlation by which the pelvis must fit the X-ray better than the mirrored one."""
     least_femur_ratio: float = Field(1.1, ge=0)
     """Least gradient correlation of a femur, over that of the pelvis in the same X-ray."""
+    enough_femur_similarity: float = Field(0.8, ge=0, le=1)
+    """Gradient correlation of a femur that is enough whatever the pelvis's: in a clear picture both are high."""
     most_flexion_deg: float = Field(12.0, gt=0)
     """Flexion or extension of the femur relative to the detector beyond which a warning is given, degrees."""
     most_abduction_deg: float = Field(15.0, gt=0)

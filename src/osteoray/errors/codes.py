@@ -168,6 +168,9 @@ REASONS: dict[str, Reason] = {
     "REG-WEAK": Reason(
         "The projected bone matches the X-ray no better than chance.", True, "Check X-ray, side and anatomy."
     ),
+    "REG-FEMUR": Reason(
+        "The femur fits the X-ray worse than its pelvis does.", True, "Check the X-ray, and the femur's segmentation."
+    ),
     "REG-SPLIT": Reason(
         "Two halves of the X-ray ask for different poses.", True, "Check the X-ray for motion or metal."
     ),

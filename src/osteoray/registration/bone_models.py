@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import SimpleITK as sitk
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
@@ -58,6 +59,7 @@ def patient_models(
     *,
     soft_tissue_mg_cm3: float,
     dilation_voxels: int,
+    pelvis_rim_mm: float,
 ) -> dict[str, BoneModel]:
     """Models of the pelvis and of the femurs whose heads are known, by the names of `BODIES`.
 
@@ -68,6 +70,7 @@ def patient_models(
         voxel_mm: see `bone_model`, as the rest.
         soft_tissue_mg_cm3: see `bone_model`.
         dilation_voxels: see `bone_model`.
+        pelvis_rim_mm: `rim_mm` of the pelvis.
 
     Raises:
         Withheld: no voxel of the pelvis is labelled.
@@ -84,6 +87,7 @@ def patient_models(
             centre_mm=centre_mm,
             soft_tissue_mg_cm3=soft_tissue_mg_cm3,
             dilation_voxels=dilation_voxels,
+            rim_mm=pelvis_rim_mm if name == "pelvis" else 0.0,
         )
         for name, centre_mm in centres_mm.items()
     }
@@ -98,6 +102,7 @@ def bone_model(
     centre_mm: Float[np.ndarray, "3"] | None = None,
     soft_tissue_mg_cm3: float = 40.0,
     dilation_voxels: int = 1,
+    rim_mm: float = 0.0,
 ) -> BoneModel:
     """Build the model of the bones that move together.
 
@@ -109,6 +114,7 @@ def bone_model(
         centre_mm: LPS centre of rotation of a femur; None takes the centroid (pelvis).
         soft_tissue_mg_cm3: subtracted, because bone shows by its contrast to muscle; the rest is clipped at 0.
         dilation_voxels: growth of the mask, so that a tight segmentation does not shrink the bone.
+        rim_mm: what lies so near belongs to the bone's picture too, unless it is another bone.
 
     Raises:
         ValueError: none of the labels occurs.
@@ -118,7 +124,12 @@ def bone_model(
     inside = np.isin(box.array, labels)
     grown = inside
     if dilation_voxels:
-        grown = ndimage.binary_dilation(inside, np.ones((3, 3, 3)), dilation_voxels) & ((box.array == 0) | inside)
+        grown = ndimage.binary_dilation(inside, np.ones((3, 3, 3)), dilation_voxels)
+    if rim_mm > 0:
+        radius = [round(rim_mm / spacing) for spacing in box.grid.spacing_mm[::-1]]
+        image = sitk.GetImageFromArray(inside.astype(np.uint8))
+        grown = grown | (sitk.GetArrayFromImage(sitk.BinaryDilate(image, radius)) > 0)
+    grown = grown & ((box.array == 0) | inside)
     qct = Volume(qct_mg_cm3.array, bones.grid).crop_to(mask, margin_mm=4 * max(voxel_mm))
     density = np.where(grown, np.maximum(qct.array.astype(np.float32) - np.float32(soft_tissue_mg_cm3), 0), 0)
     fine = _upright(Volume(density, box.grid), voxel_mm[-1])

@@ -22,7 +22,7 @@ CONTRAST_SIGMA_MM = 12.0
 """Size of the neighbourhood of local contrast, at the detector."""
 WEIGHT_FLOOR = 0.25
 """Contrast that is added before inversion, relative to the median."""
-WHOLLY_SHOWN = 0.98
+WHOLLY_SHOWN = 0.9995
 """Share of a smoothed pixel that must be shown: the blurred edge of what is hidden is hidden with it."""
 
 
@@ -107,6 +107,8 @@ def xray_level(
     if shown is not None and not shown.all():
         share = resize_image(shown.astype(np.float32), camera.shape)
         seen = ndimage.gaussian_filter(share, smoothing, mode="nearest") > WHOLLY_SHOWN
+        # A difference reads both neighbours.
+        seen = ndimage.binary_erosion(seen, border_value=1)
         if not seen.any():
             raise NothingShown("shown: expected at least one pixel to compare, got none")
     rows, columns = central_differences(image)

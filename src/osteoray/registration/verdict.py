@@ -42,6 +42,7 @@ class Limits:
     most_joint_depth_mm: float
     least_mirror_lead: float
     least_femur_ratio: float
+    enough_femur_similarity: float
     most_flexion_deg: float
     most_abduction_deg: float
     rotation_deg: tuple[float, float]
@@ -61,8 +62,9 @@ class Quality:
             the image, and depth (mm). Noise only; a wrong geometry of the X-ray is not in it.
         joint_shift_mm: shift of the femoral head across the beam from its place in the pelvis; 0 for the pelvis.
         joint_depth_mm: the same along the beam.
-        mirror_lead: gradient correlation of the pelvis above its best one in the mirrored X-ray; NaN for a femur.
-        femur_ratio: gradient correlation of a femur over that of the pelvis in the same X-ray; NaN for the pelvis.
+        similarity: gradient correlation at the finest level.
+        mirror_lead: gradient correlation of the pelvis above its best one in the mirrored X-ray; None for a femur.
+        femur_ratio: gradient correlation of a femur over that of the pelvis in the same X-ray; None for the pelvis.
     """
 
     agreement_mm: float
@@ -73,8 +75,9 @@ class Quality:
     sd: Float[np.ndarray, "6"]
     joint_shift_mm: float
     joint_depth_mm: float
-    mirror_lead: float
-    femur_ratio: float
+    similarity: float
+    mirror_lead: float | None
+    femur_ratio: float | None
 
 
 def quality(
@@ -85,7 +88,7 @@ def quality(
     rng: np.random.Generator,
     *,
     field: float,
-    mirror_lead: float = float("nan"),
+    mirror_lead: float | None = None,
 ) -> Quality:
     """Score a placed bone.
 
@@ -122,8 +125,9 @@ def quality(
         sd=np.sqrt(variance) * scale,
         joint_shift_mm=shift_mm,
         joint_depth_mm=depth_mm,
+        similarity=bone.correlation,
         mirror_lead=mirror_lead,
-        femur_ratio=np.nan if name == PELVIS else bone.correlation / max(placed[PELVIS].correlation, 1e-6),
+        femur_ratio=None if name == PELVIS else bone.correlation / max(placed[PELVIS].correlation, 1e-6),
     )
 
 
@@ -196,27 +200,33 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
         side: the femur's side; None for the pelvis, which withholds the X-ray.
     """
     least_z = limits.least_z if side is None else limits.least_femur_z
+    # Each test asks for the good, so that a score that is not a number fails.
     tests = [
-        ("REG-DISAGREE", quality.agreement_mm > limits.most_disagreement_mm,
+        ("REG-DISAGREE", quality.agreement_mm <= limits.most_disagreement_mm,
          f"searches differ by {quality.agreement_mm:.1f} mm, limit {limits.most_disagreement_mm:g} mm"),
-        ("REG-WEAK", quality.z < least_z,
+        ("REG-WEAK", quality.z >= least_z,
          f"similarity {quality.z:.1f} sd above chance, limit {least_z:g}"),
-        ("REG-WEAK", quality.femur_ratio < limits.least_femur_ratio,
-         f"gradient correlation {quality.femur_ratio:.2f} of the pelvis's, limit {limits.least_femur_ratio:g}"),
-        ("REG-SPLIT", quality.split_mm > limits.most_split_mm,
+        ("REG-SPLIT", quality.split_mm <= limits.most_split_mm,
          f"strips of rows differ by {quality.split_mm:.1f} mm, limit {limits.most_split_mm:g} mm"),
-        ("REG-BOX", quality.edge > limits.most_edge,
+        ("REG-BOX", quality.edge <= limits.most_edge,
          f"pose {quality.edge:.2f} half widths from the start, limit {limits.most_edge:g}"),
-        ("REG-JOINT", quality.joint_shift_mm > limits.most_joint_shift_mm
-         or abs(quality.joint_depth_mm) > limits.most_joint_depth_mm,
+        ("REG-JOINT", quality.joint_shift_mm <= limits.most_joint_shift_mm
+         and abs(quality.joint_depth_mm) <= limits.most_joint_depth_mm,
          f"head {quality.joint_shift_mm:.1f} mm off across and {quality.joint_depth_mm:+.1f} mm along the beam, "
          f"limits {limits.most_joint_shift_mm:g} and {limits.most_joint_depth_mm:g} mm"),
-        ("REG-MIRRORED" if quality.mirror_lead <= -limits.least_mirror_lead else "REG-UNLIKE",
-         quality.mirror_lead < limits.least_mirror_lead,
-         f"gradient correlation {quality.mirror_lead:+.3f} above that in the mirrored X-ray, "
-         f"limit {limits.least_mirror_lead:g}"),
     ]  # fmt: skip
-    found = [Finding(code, detail, xray_id, side) for code, failed, detail in tests if failed]
+    if quality.mirror_lead is not None:
+        code = "REG-MIRRORED" if quality.mirror_lead <= -limits.least_mirror_lead else "REG-UNLIKE"
+        detail = f"gradient correlation {quality.mirror_lead:+.3f} above that in the mirrored X-ray"
+        is_own = quality.mirror_lead >= limits.least_mirror_lead
+        tests.append((code, is_own, f"{detail}, limit {limits.least_mirror_lead:g}"))
+    if quality.femur_ratio is not None:
+        detail = f"gradient correlation {quality.similarity:.2f}, {quality.femur_ratio:.2f} of the pelvis's"
+        wanted = f"limits {limits.enough_femur_similarity:g} or {limits.least_femur_ratio:g} of it"
+        is_like = quality.similarity >= limits.enough_femur_similarity
+        is_like = is_like or quality.femur_ratio >= limits.least_femur_ratio
+        tests.append(("REG-FEMUR", is_like, f"{detail}, {wanted}"))
+    found = [Finding(code, detail, xray_id, side) for code, passed, detail in tests if not passed]
     return found + field_findings(quality.field, limits, xray_id, side)
 
 

@@ -18,6 +18,14 @@ from osteoray.registration.search import Effort
 from osteoray.registration.targets import NothingShown, shown_pixels
 from osteoray.registration.verdict import Limits, Quality, field_findings, findings, quality, shown_share
 
+SCORES = (
+    *("z", "agreement_mm", "split_mm", "edge", "field", "joint_shift_mm", "joint_depth_mm"),
+    *("mirror_lead", "femur_ratio"),
+)
+"""Scores of a bone that are recorded, if it has them."""
+HOPELESS_SHARE = 0.5
+"""Part of the least share that must be shown without which a femur is not looked for."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -59,11 +67,10 @@ class Registration:
             "camera_from_world": {name: bone.camera_from_world.tolist() for name, bone in self.placed.items()},
             "similarity": {name: bone.correlation for name, bone in self.placed.items()},
             "sd": {name: score.sd.tolist() for name, score in scores.items()},
-            "mirror_lead": {PELVIS: self.quality[PELVIS].mirror_lead},
         }
-        for quantity in ("z", "agreement_mm", "split_mm", "field", "joint_shift_mm", "joint_depth_mm"):
-            facts[quantity] = {name: getattr(score, quantity) for name, score in scores.items()}
-        facts["femur_ratio"] = {name: score.femur_ratio for name, score in scores.items() if name != PELVIS}
+        for quantity in SCORES:
+            of_bones = {name: getattr(score, quantity) for name, score in scores.items()}
+            facts[quantity] = {name: value for name, value in of_bones.items() if value is not None}
         return facts
 
 
@@ -133,10 +140,10 @@ def register_xray(
     sides = {}
     for side, name in FEMUR_NAME.items():
         if name in models:
+            # Where the CT's pose would put it; the search may bring more of it into the picture.
             share = shown_share(camera.at(pelvis.camera_from_world), models[name], shown)
-            hidden = field_findings(share, limits, xray_id, side.value)
-            against += hidden
-            if hidden:
+            if share < HOPELESS_SHARE * limits.least_field:
+                against += field_findings(share, limits, xray_id, side.value)
                 continue
             try:
                 placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
@@ -153,4 +160,6 @@ def register_xray(
             del placed[name]
             against += field_findings(0.0, limits, xray_id, side.value)
     lost = {FEMUR_NAME[Side(f.side)] for f in against if f.side and f.verdict is Verdict.WITHHELD}
-    return Registration({name: bone for name, bone in placed.items() if name not in lost}, scores, against)
+    trusted = {name: bone for name, bone in placed.items() if name not in lost}
+    # A femur that is not trusted must not stand in the picture of the others.
+    return Registration(sweep(view, trusted) if len(trusted) < len(placed) else trusted, scores, against)
