@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from osteoray.config.segmentation import SegmentationConfig
-from osteoray.densitometry.qct import measure_regions
+from osteoray.errors.unreadable import Withheld
 from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Bone, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.agreement import bone_agreements
@@ -29,7 +29,7 @@ from osteoray.store.nifti import read_volume
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.score_against_truth import ideal_densities
+from scripts.score_against_truth import ideal_densities, true_mask_densities
 
 CUT_MM = SegmentationConfig().distal_cut_mm
 GROUPS = {
@@ -66,7 +66,12 @@ def add_femurs(findings: Findings, segmentation: Manifest, truth: Manifest) -> N
     for side, femur in read_json(segmentation.file("femur")).items():
         facts, label = truth.facts["femur"][side], PROXIMAL_FEMUR[Side(side)]
         head_mm = np.linalg.norm(np.subtract(femur["head_centre_mm"], facts["head_centre_mm"]))
-        on_true_mask = locate_femur(Volume(bones.array == FEMUR[Side(side)], bones.grid), Side(side), CUT_MM)
+        if not (true == label).any():
+            continue
+        try:
+            on_true_mask = locate_femur(Volume(bones.array == FEMUR[Side(side)], bones.grid), Side(side), CUT_MM)
+        except Withheld:
+            continue
         angles_deg = (
             femur["neck_shaft_angle_deg"] - on_true_mask.neck_shaft_angle_deg,
             femur["neck_shaft_angle_deg"] - facts["neck_shaft_angle_deg"],
@@ -77,21 +82,11 @@ def add_femurs(findings: Findings, segmentation: Manifest, truth: Manifest) -> N
 
 def add_densities(findings: Findings, measured: Manifest, calibration: Manifest, truth: Manifest) -> None:
     ideal = ideal_densities(truth)
-    qct = read_volume(calibration.file("qct"), np.float32)
-    bones, regions = (read_volume(truth.file(name)) for name in ("bones", "proximal_femur"))
-    for side in Side:
-        if side in ideal and "abmd_g_cm2" in measured.facts.get(side, {}):
-            on_true_mask = true_mask_density(qct, bones, regions, truth, side)
-            row = measured.facts[side]["abmd_g_cm2"], on_true_mask, ideal[side], truth.facts["ct"]["cupping_hu"]
+    on_true_mask = true_mask_densities(read_volume(calibration.file("qct"), np.float32), truth)
+    for side, true in ideal.items():
+        if "abmd_g_cm2" in measured.facts.get(side, {}):
+            row = measured.facts[side]["abmd_g_cm2"], on_true_mask[side], true, truth.facts["ct"]["cupping_hu"]
             findings.densities.append(row)
-
-
-def true_mask_density(qct: Volume, bones: Volume, regions: Volume, truth: Manifest, side: Side) -> float:
-    facts = truth.facts["femur"][side]
-    axes = np.array(facts["neck_axis"]), np.array(facts["shaft_axis"])
-    masks = {"proximal_femur": regions.array == PROXIMAL_FEMUR[side]}
-    found = measure_regions(qct, bones.array, bones.array == FEMUR[side], masks, *axes, voxel_mm=1.0)
-    return found["proximal_femur"].abmd_g_cm2
 
 
 def print_bones(findings: Findings) -> None:
@@ -150,6 +145,8 @@ def main() -> None:
         measured = read_manifest(args.results / "densitometry" / f"{patient}.json")
         if not calibration.is_withheld:
             add_densities(findings, measured, calibration, truth)
+    if not findings.agreements or len(findings.densities) < 3:
+        sys.exit(f"{args.results}: expected bones and densities of two patients or more that the network segmented")
     print_bones(findings)
     print_landmarks(findings)
     print_densities(findings)

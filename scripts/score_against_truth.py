@@ -128,13 +128,18 @@ def part_with_rim(qct: Volume, bones: np.ndarray, femur: np.ndarray, region: np.
 
 
 def ideal_densities(truth: Manifest) -> dict[str, float]:
-    """Areal density of the true proximal femurs in a noise-free CT without blur, as the pipeline defines it.
+    """Areal density of the true proximal femurs in a noise-free CT without blur, as the pipeline defines it."""
+    if "qct_ideal" not in truth.files:
+        return {}
+    return true_mask_densities(read_volume(truth.file("qct_ideal")), truth)
+
+
+def true_mask_densities(qct: Volume, truth: Manifest) -> dict[str, float]:
+    """Areal density of the true proximal femurs in a calibrated CT on the grid of the true bones, by side.
 
     Without a side whose region the CT does not show as it is: cropped, moved or with an implant.
     """
-    if "qct_ideal" not in truth.files:
-        return {}
-    qct, bones, regions = (read_volume(truth.file(name)) for name in ("qct_ideal", "bones", "proximal_femur"))
+    bones, regions = (read_volume(truth.file(name)) for name in ("bones", "proximal_femur"))
     found = {}
     for side, label in PROXIMAL_FEMUR.items():
         if "abmd_g_cm2_ct" in truth.facts["density"][side]:
