@@ -102,7 +102,7 @@ class SegmentationConfig(Section):
     """HU above which a voxel near a femur counts as metal."""
     metal_mm3: float = Field(50.0, ge=0.0)
     """Volume of metal in mm³ within 20 mm of the femur above which the side is withheld."""
-    fracture_share: float = Field(0.6, gt=0.0, le=1.0)
+    fracture_share: float = Field(0.65, gt=0.0, le=1.0)
     """Share of the femur's circumference in one plane without cortex from which the side is withheld as broken."""
 
     @field_validator("validation_folds")
