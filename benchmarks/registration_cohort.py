@@ -41,7 +41,7 @@ from osteoray.registration.mirroring import mirrored_similarity
 from osteoray.registration.parametrisation import PoseSpace, unit_ranges
 from osteoray.registration.targets import NothingShown, shown_pixels
 from osteoray.registration.verdict import Limits, Quality, findings, quality
-from osteoray.registration.xray import register_xray
+from osteoray.registration.xray import register_xray, start_camera
 from osteoray.simulation.scoring import target_errors_mm
 from osteoray.store.manifest import Manifest, read_manifest
 from osteoray.store.nifti import read_radiograph, read_volume
@@ -66,10 +66,11 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Xray:
-    """An X-ray, its collimated field, boxes around metal, and the true camera of every bone."""
+    """An X-ray, its tags, collimated field, boxes around metal, and the true camera of every bone."""
 
     name: str
     radiograph: Radiograph
+    source_patient_mm: float
     exposed: Box | None
     metal: tuple[Box, ...]
     cameras: dict[str, Camera]
@@ -129,7 +130,8 @@ class Subject:
                 poses = {body: np.array(pose) for body, pose in facts["camera_from_world"].items()}
                 cameras = {body: Camera(detector[0], pose, *detector[1:]) for body, pose in poses.items()}
                 seen = self.ingest.facts["xrays"][name]
-                yield Xray(name, radiograph, seen["field"] and tuple(seen["field"]), (), cameras)
+                source_mm = seen["source_patient_mm"] or seen["sid_mm"] - CONFIG.object_detector_mm
+                yield Xray(name, radiograph, source_mm, seen["field"] and tuple(seen["field"]), (), cameras)
 
 
 def grown(labels: np.ndarray) -> np.ndarray:
@@ -231,6 +233,12 @@ def started(camera: Camera, condition: Condition, centre_mm: np.ndarray, rng: np
     return Camera(K, pose, camera.shape, camera.pitch_mm)
 
 
+def tagged(camera: Camera, xray: Xray, centre_mm: np.ndarray) -> Camera:
+    """The camera from which the workflow starts: by the tags, with the pelvis in the middle."""
+    principal = float(camera.K[1, 2]), float(camera.K[0, 2])
+    return start_camera(camera.sid_mm, camera.pitch_mm, principal, camera.shape, xray.source_patient_mm, centre_mm)
+
+
 def trial(
     subject: Subject,
     models: dict[str, BoneModel],
@@ -240,7 +248,11 @@ def trial(
 ) -> dict:
     """One registration: scores and true errors by bone, CPU seconds."""
     shown, cameras = altered(condition, xray, subject), xray.cameras
-    camera = started(cameras["pelvis"], condition, models["pelvis"].centre_mm, rng)
+    centre_mm = models["pelvis"].centre_mm
+    if condition.is_stranger:
+        camera = tagged(cameras["pelvis"], xray, centre_mm)
+    else:
+        camera = started(cameras["pelvis"], condition, centre_mm, rng)
     begin = time.process_time()
     # Without limits, what is withheld shows its errors too.
     # As in the workflow, a side that shows metal is not looked for.
@@ -360,8 +372,9 @@ def run(folders: list[Path], xrays_altered: int) -> Iterator[dict]:
     subjects = list(usable(folders))
     for number, (folder, patient) in enumerate(subjects):
         subject = Subject.read(folder, patient)
-        # Neighbours may share an anatomy.
-        strange_folder, stranger = subjects[(number + len(subjects) // 2) % len(subjects)]
+        # Patients of one folder of label maps may share an anatomy.
+        others = [other for other in subjects if other[0] != folder] or subjects[number + 1 :] + subjects[:number]
+        strange_folder, stranger = others[number % len(others)]
         xrays = list(subject.xrays())
         strangers = list(Subject.read(strange_folder, stranger).xrays())
         built = {(0, 0.0): subject.models()}

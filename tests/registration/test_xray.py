@@ -86,6 +86,20 @@ def test_xray_without_bone_is_withheld(phantom, models):
     assert {finding.code for finding in result.findings} & {"REG-WEAK", "REG-DISAGREE"}
 
 
+def test_a_search_that_fails_is_repeated_with_twice_the_effort(phantom, models, xray, monkeypatch):
+    efforts = []
+
+    def watched(view, camera_from_world, ranges, effort, rng):
+        efforts.append(effort)
+        return place_pelvis(view, camera_from_world, ranges, effort, rng)
+
+    monkeypatch.setattr("osteoray.registration.xray.place_pelvis", watched)
+    register(phantom, models, xray)
+    assert efforts == [PLAN.pelvis_effort]
+    register(phantom, models, Radiograph(np.ascontiguousarray(xray.array[::-1, ::-1]), xray.spacing_mm))
+    assert efforts[1:] == [PLAN.pelvis_effort, Effort(48, 50, 4, 4.0)]
+
+
 def test_upside_down_xray_is_withheld(phantom, models, xray):
     turned = Radiograph(np.ascontiguousarray(xray.array[::-1, ::-1]), xray.spacing_mm)
     result = register(phantom, models, turned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from cmaes import CMA
@@ -42,6 +42,10 @@ class Effort:
     generations: int
     most_searches: int
     agreement_mm: float
+
+    def twice(self) -> Effort:
+        """Twice the poses for twice as many generations."""
+        return replace(self, population=2 * self.population, generations=2 * self.generations)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from osteoray.errors.verdict import Finding, Verdict
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
-from osteoray.registration.articulated import PELVIS, Placed, place_femur, place_pelvis, scene, sweep
+from osteoray.registration.articulated import PELVIS, Placed, Scene, place_femur, place_pelvis, scene, sweep
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel
 from osteoray.registration.mirroring import mirrored_similarity
 from osteoray.registration.search import Effort
@@ -128,13 +128,14 @@ def register_xray(
         view = scene(radiograph, camera, models, plan.pixel_mm, shown)
     except NothingShown:
         return Registration({}, {}, field_findings(0.0, limits, xray_id, None))
-    pelvis = place_pelvis(view, camera.camera_from_world, plan.pelvis_ranges, plan.pelvis_effort, rng)
-    placed = {PELVIS: pelvis}
-    lead = pelvis.correlation - mirrored_similarity(view, pelvis, plan.pelvis_effort, rng)
-    # A stem hides a part of the pelvis that the rest can do without, but all that matters of a femur.
-    field = shown_share(camera.at(pelvis.camera_from_world), models[PELVIS], exposure)
-    scores = {PELVIS: quality(view, PELVIS, placed, plan.pelvis_ranges, rng, field=field, mirror_lead=lead)}
-    against = findings(scores[PELVIS], limits, xray_id, None)
+    pelvis, quality_of_pelvis = _find_pelvis(view, camera, plan, plan.pelvis_effort, exposure, rng)
+    against = findings(quality_of_pelvis, limits, xray_id, None)
+    if against:
+        harder = _find_pelvis(view, camera, plan, plan.pelvis_effort.twice(), exposure, rng)
+        if harder[0].correlation > pelvis.correlation:
+            pelvis, quality_of_pelvis = harder
+            against = findings(quality_of_pelvis, limits, xray_id, None)
+    placed, scores = {PELVIS: pelvis}, {PELVIS: quality_of_pelvis}
     if against:
         return Registration({}, scores, against)
     sides = {}
@@ -163,3 +164,22 @@ def register_xray(
     trusted = {name: bone for name, bone in placed.items() if name not in lost}
     # A femur that is not trusted must not stand in the picture of the others.
     return Registration(sweep(view, trusted) if len(trusted) < len(placed) else trusted, scores, against)
+
+
+def _find_pelvis(
+    view: Scene,
+    camera: Camera,
+    plan: Plan,
+    effort: Effort,
+    exposure: Bool[np.ndarray, "rows columns"],
+    rng: np.random.Generator,
+) -> tuple[Placed, Quality]:
+    """The pelvis as one search finds it, with its scores.
+
+    What metal hides counts as shown: the rest of a pelvis can do without, unlike a femur behind its stem.
+    """
+    pelvis = place_pelvis(view, camera.camera_from_world, plan.pelvis_ranges, effort, rng)
+    lead = pelvis.correlation - mirrored_similarity(view, pelvis, plan.pelvis_effort, rng)
+    field = shown_share(camera.at(pelvis.camera_from_world), view.models[PELVIS], exposure)
+    found = quality(view, PELVIS, {PELVIS: pelvis}, plan.pelvis_ranges, rng, field=field, mirror_lead=lead)
+    return pelvis, found
