@@ -62,7 +62,7 @@ class RegistrationConfig(Section):
     """Largest shift of the femoral head from its place in the pelvis across the beam, mm."""
     most_joint_depth_mm: float = Field(10.0, gt=0)
     """Largest shift of the femoral head from its place in the pelvis along the beam, which is poorly seen, mm."""
-    least_mirror_lead: float = Field(0.008, ge=0, lt=1)
+    least_mirror_lead: float = Field(0.015, ge=0, lt=1)
     """Least gradient correlation by which the pelvis must fit the X-ray better than the mirrored one."""
     least_femur_ratio: float = Field(1.1, ge=0)
     """Least gradient correlation of a femur, over that of the pelvis in the same X-ray."""

@@ -23,6 +23,8 @@ SCORES = (
     *("mirror_lead", "femur_ratio"),
 )
 """Scores of a bone that are recorded, if it has them."""
+SAME_OPTIMUM = 1e-3
+"""Gradient correlation by which two results at one optimum may differ; then the harder search's agreement counts."""
 HOPELESS_SHARE = 0.5
 """Part of the least share that must be shown without which a femur is not looked for."""
 
@@ -132,7 +134,7 @@ def register_xray(
     against = findings(quality_of_pelvis, limits, xray_id, None)
     if against:
         harder = _find_pelvis(view, camera, plan, plan.pelvis_effort.twice(), exposure, rng)
-        if harder[0].correlation > pelvis.correlation:
+        if harder[0].correlation > pelvis.correlation - SAME_OPTIMUM:
             pelvis, quality_of_pelvis = harder
             against = findings(quality_of_pelvis, limits, xray_id, None)
     placed, scores = {PELVIS: pelvis}, {PELVIS: quality_of_pelvis}
