@@ -321,7 +321,7 @@ def stuck(subject: Subject, models: dict[str, BoneModel], xray: Xray, rng: np.ra
         for _ in range(STUCK_TRIALS):
             wrong = at(true[body].space, rng.uniform(-1, 1, 6) * start, ranges)
             placed = sweep(view, {**true, body: wrong}, only=body)
-            bone, lead = placed[body], float("nan")
+            bone, lead = placed[body], None
             if body == "pelvis":
                 alone = sweep(view, {body: bone}, only=body)[body]
                 lead = alone.correlation - mirrored_similarity(view, alone, PLAN.pelvis_effort, rng)
