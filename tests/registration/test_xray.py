@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -33,9 +35,9 @@ def start(phantom, models):
     return start_camera(*geometry, 850.0, models["pelvis"].centre_mm)
 
 
-def register(phantom, models, image, seed=1, **hidden):
+def register(phantom, models, image, seed=1, limits=LIMITS, **hidden):
     camera, rng = start(phantom, models), np.random.default_rng(seed)
-    return register_xray("X1", image, camera, models, PLAN, LIMITS, rng, **hidden)
+    return register_xray("X1", image, camera, models, PLAN, limits, rng, **hidden)
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +138,10 @@ def test_a_collimated_xray_keeps_all_bones(phantom, models, xray, true_poses, ex
     assert mean_image_distance_mm(pose, true_poses["pelvis"], models["pelvis"].landmarks_mm) < 0.4
 
 
-def test_an_xray_that_shows_nothing_is_withheld(phantom, models, xray):
-    found = register(phantom, models, xray, exposed=(50, 51, 50, 51))
+@pytest.mark.parametrize("least_field", [0.8, 0.0])
+def test_an_xray_that_shows_nothing_is_withheld_whatever_the_limit(phantom, models, xray, least_field):
+    limits = replace(LIMITS, least_field=least_field)
+    found = register(phantom, models, xray, limits=limits, exposed=(50, 51, 50, 51))
     assert found.placed == {}
     assert [finding.code for finding in found.findings] == ["REG-FIELD"]
 

@@ -129,7 +129,7 @@ def register_xray(
     try:
         view = scene(radiograph, camera, models, plan.pixel_mm, shown)
     except NothingShown:
-        return Registration({}, {}, field_findings(0.0, limits, xray_id, None))
+        return Registration({}, {}, [_unseen(xray_id, None)])
     pelvis, quality_of_pelvis = _find_pelvis(view, camera, plan, plan.pelvis_effort, exposure, rng)
     against = findings(quality_of_pelvis, limits, xray_id, None)
     if against:
@@ -152,7 +152,7 @@ def register_xray(
                 placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
                 sides[side] = name
             except NothingShown:
-                against += field_findings(0.0, limits, xray_id, side.value)
+                against.append(_unseen(xray_id, side.value))
     placed = sweep(view, placed)
     for side, name in sides.items():
         try:
@@ -161,11 +161,16 @@ def register_xray(
             against += findings(scores[name], limits, xray_id, side.value)
         except NothingShown:
             del placed[name]
-            against += field_findings(0.0, limits, xray_id, side.value)
+            against.append(_unseen(xray_id, side.value))
     lost = {FEMUR_NAME[Side(f.side)] for f in against if f.side and f.verdict is Verdict.WITHHELD}
     trusted = {name: bone for name, bone in placed.items() if name not in lost}
     # A femur that is not trusted must not stand in the picture of the others.
     return Registration(sweep(view, trusted) if len(trusted) < len(placed) else trusted, scores, against)
+
+
+def _unseen(xray_id: str, side: str | None) -> Finding:
+    """The reason against a bone of which nothing can be compared, whatever the limits."""
+    return Finding("REG-FIELD", "no part of the bone lies in what the X-ray shows", xray_id, side)
 
 
 def _find_pelvis(
