@@ -25,11 +25,12 @@ from scipy import ndimage
 from osteoray.config.segmentation import SegmentationConfig
 from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.bones import Bone
+from osteoray.imaging.bones import Bone, Side
 from osteoray.imaging.resampling import resample, resize_volume
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.agreement import bone_agreements, mask_agreement
 from osteoray.segmentation.cleaning import cleaned
+from osteoray.segmentation.head_completion import completed_head
 from osteoray.segmentation.inference import most_probable, segment_ct
 from osteoray.segmentation.segmenter import Segmenter, coarse_samples
 from osteoray.segmentation.slices import central_window, network_input, resized_grid
@@ -125,7 +126,10 @@ def whole_bone_dice(found: Volume, patient: Patient) -> float:
 def segmented(segmenter: Segmenter, case: Patient) -> np.ndarray:
     """Labels of `Bone` as the workflow uses them."""
     found = segment_ct(segmenter, case.ct_hu, CONFIG.samples, CONFIG.seed)
-    return cleaned(Volume(found.bones, case.ct_hu.grid))
+    bones = cleaned(Volume(found.bones, case.ct_hu.grid))
+    for side in Side:
+        bones, _ = completed_head(Volume(bones, case.ct_hu.grid), side)
+    return bones
 
 
 def accuracy_rows(segmenter: Segmenter, cases: list[Patient]) -> Iterator[str]:

@@ -45,3 +45,15 @@ def test_half_a_head_is_left_alone(femur_of):
     labels, given_cm3 = completed_head(half, known.side)
     assert given_cm3 == 0
     np.testing.assert_array_equal(labels, half.array)
+
+
+def test_what_a_worn_head_lacks_below_is_not_filled(femur_of):
+    known = femur_of()
+    labels = without_cap(known, 7.0).array
+    offset_mm = known.mask.grid.coordinates_mm() - known.head_centre_mm
+    in_head = np.linalg.norm(offset_mm, axis=-1) < HEAD_RADIUS_MM
+    worn = known.mask.array & in_head & (offset_mm[..., 2] < 4.0 - HEAD_RADIUS_MM)
+    labels[worn] = 0
+    found, given_cm3 = completed_head(Volume(labels, known.mask.grid), known.side)
+    assert given_cm3 > 1.0
+    assert not found[worn].any()

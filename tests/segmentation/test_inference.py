@@ -63,14 +63,16 @@ def test_moments_are_those_of_a_softmax_with_its_background():
 
 
 def test_a_sample_is_one_pass_through_both_networks(tiny_segmenter):
-    """With one sample per batch and no fine dropout, each fine answer follows from its own coarse answer."""
+    """Without fine dropout each fine answer follows from its own coarse answer; every other one is seen in a mirror."""
     design = tiny_segmenter.design
     still = Segmenter.untrained(Design(design.coarse, design.fine, 0.0, design.window_hu))
     still.fine.load_state_dict(tiny_segmenter.fine.state_dict())
     still.fine.eval()
     images, found = torch.rand(4, 16, 16), torch.rand(3, 3, 2, 8, 8) / 4
     with torch.inference_mode():
-        each = [refine(still, images, found[n : n + 1], 20.0)[0] for n in range(3)]
+        each = [refine(still, images, found[n : n + 1], 20.0)[0] for n in (0, 2)]
+        mirrored, _ = refine(still, images.flip(-1), found[1:2].flip(-1), 20.0)
+        each.append(mirrored[..., ::-1])
         together, _ = refine(still, images, found, 20.0)
     np.testing.assert_allclose(together, np.mean(each, axis=0), atol=1e-5)
 
@@ -83,13 +85,17 @@ def test_the_coarse_answer_is_interpolated_between_slices_as_volumes_are_resized
     torch.testing.assert_close(context_of(found, slice(4, 7), (12, 20, 21)), whole[:, :, 4:7])
 
 
-def test_without_dropout_there_is_no_doubt(tiny_design, pelvis_ct):
+def test_without_dropout_only_the_mirror_makes_a_difference(tiny_design, pelvis_ct):
     torch.manual_seed(0)
     still = Segmenter.untrained(Design(tiny_design.coarse, tiny_design.fine, 0.0, tiny_design.window_hu))
     still.coarse.eval()
     still.fine.eval()
-    _, doubt = predict(still, pelvis_ct.cut(central_window(pelvis_ct)), samples=3, seed=0)
-    assert doubt.max() < 1e-10
+    box = pelvis_ct.cut(central_window(pelvis_ct))
+    one, two, four = (predict(still, box, samples=samples, seed=0) for samples in (1, 2, 4))
+    assert one[1].max() < 1e-10
+    assert two[1].max() > 1e-8
+    for of_two, of_four in zip(two, four, strict=True):
+        np.testing.assert_allclose(of_two, of_four, atol=1e-6)
 
 
 def test_inference_repeats_with_its_seed(tiny_segmenter, pelvis_ct):

@@ -81,3 +81,33 @@ def test_a_femur_that_runs_into_the_hip_bone_keeps_its_side_and_shape(pelvis_cla
         found, wanted = bones == FEMUR[side], truth == FEMUR[side]
         assert 2 * (found & wanted).sum() / (found.sum() + wanted.sum()) > 0.95
     assert (bones == Bone.LEFT_HIP).any()
+
+
+def with_vertebra(classes: Volume, bridge_mm: float) -> Volume:
+    """Classes in which a ball right above the sacrum, joined to the left wing by a bar, is called hip bone."""
+    x, y, z = np.moveaxis(classes.grid.coordinates_mm(), -1, 0)
+    bar = (np.hypot(y - 60, z - 76) <= bridge_mm / 2) & (x > 0) & (x < 60)
+    array = classes.array.copy()
+    array[ball(classes, np.array([6.0, 60.0, 76.0]), 15.0) | bar] = BoneClass.HIP
+    return Volume(array, classes.grid)
+
+
+@pytest.mark.parametrize("bridge_mm", [7.0, 11.0])
+def test_a_vertebra_on_a_bridge_goes_and_the_hip_bones_stay(pelvis_classes, bridge_mm):
+    whole = bones_of_classes(pelvis_classes)
+    leaky = with_vertebra(pelvis_classes, bridge_mm)
+    found = bones_of_classes(leaky)
+    distance_mm = np.abs(pelvis_classes.grid.coordinates_mm()[..., 0])
+    is_spine = (leaky.array == BoneClass.HIP) & (pelvis_classes.array != BoneClass.HIP) & (distance_mm < 25)
+    assert is_spine.sum() * pelvis_classes.grid.voxel_mm3 > 8000
+    assert not np.isin(found, (Bone.LEFT_HIP, Bone.RIGHT_HIP))[is_spine].any()
+    for bone in (Bone.LEFT_HIP, Bone.RIGHT_HIP):
+        assert np.count_nonzero((whole == bone) & (found != bone)) < 0.02 * np.count_nonzero(whole == bone)
+
+
+def test_half_a_pelvis_without_a_middle_loses_nothing(pelvis_classes):
+    """Its medial edge is where the bone happens to end, so that nearness to it means nothing."""
+    x, _, z = np.moveaxis(pelvis_classes.grid.coordinates_mm(), -1, 0)
+    kept = (x > 0) & (z > 10) & (pelvis_classes.array == BoneClass.HIP)
+    half = Volume(np.where(kept, pelvis_classes.array, 0).astype(np.uint8), pelvis_classes.grid)
+    np.testing.assert_array_equal(bones_of_classes(half) == Bone.LEFT_HIP, kept)

@@ -15,7 +15,7 @@ from osteoray.imaging.volume import Volume
 from osteoray.segmentation.backends import FoundBones
 from osteoray.segmentation.network import BayesianUNet
 from osteoray.segmentation.patches import Rectangle, rectangles_around
-from osteoray.segmentation.segmenter import PIXELS_PER_BATCH, Segmenter, coarse_samples
+from osteoray.segmentation.segmenter import PIXELS_PER_BATCH, Segmenter, coarse_samples, with_odd_mirrored
 from osteoray.segmentation.sides import bones_of_classes
 from osteoray.segmentation.slices import central_window, network_input, with_neighbours
 
@@ -149,8 +149,9 @@ def _fine_samples(
     parts = []
     for part in _chunks(len(images), samples * images[0, 0].numel()):
         both = torch.cat([images[part].expand(samples, -1, -1, -1, -1), context[:, :, part].transpose(1, 2)], dim=2)
-        probability = network(both.flatten(0, 1)).softmax(dim=1)[:, 1:]
-        parts.append(probability.unflatten(0, both.shape[:2]).transpose(1, 2))
+        views = with_odd_mirrored(both)
+        probability = network(views.flatten(0, 1)).softmax(dim=1)[:, 1:].unflatten(0, views.shape[:2])
+        parts.append(with_odd_mirrored(probability).transpose(1, 2))
     return torch.cat(parts, dim=2)
 
 

@@ -1,9 +1,10 @@
-"""A leak is a small piece of a mask that hangs on the bone by a bridge, as where a femur runs into its socket."""
+"""A leak is a piece of another bone that hangs on a mask by a bridge, as where a femur runs into its socket or a hip
+bone into the lowest vertebra."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from osteoray.imaging.volume import Volume
@@ -13,6 +14,16 @@ BRIDGE_MM = 3.0
 
 LEAK_SHARE = 0.1
 """A larger piece may be a head behind a fracture, and stays."""
+
+SPINE_MM = 20.0
+"""Behind its middle no hip bone comes so near to the mid-sagittal plane (26 mm in the narrowest of 37 virtual patients,
+seven of them made from label maps of two real pelves); vertebrae do."""
+
+WING_MM = 50.0
+"""What lies beyond this from the plane is hip bone."""
+
+WORN_MM = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+"""What is worn off, in turn, until no piece is both."""
 
 
 def without_leaks(mask: Volume) -> Bool[np.ndarray, "k j i"]:
@@ -51,3 +62,31 @@ def _core(inside: Bool[np.ndarray, "k j i"], mask: Volume) -> Bool[np.ndarray, "
         if count:
             solid = ndimage.binary_erosion(solid, structure, iterations=int(count), border_value=1)
     return solid[:, 1:-1, 1:-1]
+
+
+def without_spine(
+    hip: Bool[np.ndarray, "k j i"], distance_mm: Float[np.ndarray, "k j i"], voxel_mm: Float[np.ndarray, "3"]
+) -> Bool[np.ndarray, "k j i"]:
+    """A hip bone without what it took of the spine.
+
+    The surface is worn off until no piece is near the plane and far out at once; every voxel then belongs to the
+    nearest piece that is either.
+
+    Args:
+        hip: the part of one hip bone's mask behind its middle.
+        distance_mm: of each voxel from the mid-sagittal plane, positive on the hip bone's side.
+        voxel_mm: voxel sizes along k, j and i.
+    """
+    near, far = distance_mm < SPINE_MM, distance_mm > WING_MM
+    depth_mm = ndimage.distance_transform_edt(np.pad(hip, 1), voxel_mm)[1:-1, 1:-1, 1:-1]
+    for worn_mm in WORN_MM:
+        pieces, count = ndimage.label(depth_mm > worn_mm)
+        is_spine, is_wing = (np.bincount(pieces[zone], minlength=count + 1) > 0 for zone in (near, far))
+        is_spine[0] = is_wing[0] = False
+        if not (is_spine & is_wing).any():
+            break
+    if not is_wing.any():
+        return hip & ~near
+    seeds = (is_spine | is_wing)[pieces]
+    nearest = ndimage.distance_transform_edt(~seeds, voxel_mm, return_distances=False, return_indices=True)
+    return hip & is_wing[pieces][tuple(nearest)] & ~near

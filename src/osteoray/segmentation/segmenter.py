@@ -94,16 +94,23 @@ class Segmenter:
 def coarse_samples(
     network: BayesianUNet, images: Float32[Tensor, "k rows columns"], samples: int
 ) -> Float32[Tensor, "samples bones k rows columns"]:
-    """Softmax of the bone classes in every sample."""
+    """Softmax of the bone classes in every sample; see `with_odd_mirrored` for the odd ones."""
     stacked = with_neighbours(images)
     found = images.new_empty((samples, len(BoneClass) - 1, *images.shape))
     step = max(PIXELS_PER_BATCH // (samples * images[0].numel()), 1)
     for first in range(0, len(stacked), step):
         chunk = stacked[first : first + step]
-        logits = network(chunk.repeat(samples, 1, 1, 1))
-        probability = logits.softmax(dim=1)[:, 1:].unflatten(0, (samples, len(chunk)))
-        found[:, :, first : first + step] = probability.transpose(1, 2)
+        views = with_odd_mirrored(chunk.expand(samples, -1, -1, -1, -1))
+        probability = network(views.flatten(0, 1)).softmax(dim=1)[:, 1:].unflatten(0, views.shape[:2])
+        found[:, :, first : first + step] = with_odd_mirrored(probability).transpose(1, 2)
     return found
+
+
+def with_odd_mirrored(samples: Float32[Tensor, "samples *n columns"]) -> Float32[Tensor, "samples *n columns"]:
+    """Every other sample seen in a mirror, as in training: what the network does to left and right averages out."""
+    views = samples.clone()
+    views[1::2] = samples[1::2].flip(-1)
+    return views
 
 
 def to_checkpoint(segmenter: Segmenter) -> dict:

@@ -9,14 +9,17 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
 from osteoray.geometry.affines import apply_affine
+from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import Bone
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.bone_classes import BoneClass
 from osteoray.segmentation.cleaning import MIN_PART_CM3, paint_parts
-from osteoray.segmentation.leaks import without_leaks
+from osteoray.segmentation.leaks import SPINE_MM, without_leaks, without_spine
 
 LEFTWARDS = np.array([1.0, 0.0, 0.0])
 """The patient's left in LPS."""
+UPWARDS = np.array([0.0, 0.0, 1.0])
+"""Towards the head in LPS."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +89,7 @@ def _plane_of_one_side(classes: Volume) -> SagittalPlane:
 
 
 def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
-    """Split classes at the sagittal plane, take leaks away from the femurs, and fill holes.
+    """Split classes at the sagittal plane, take leaks away from femurs and hip bones, and fill holes.
 
     Every part of 2 cm3 or more stays: that bones come in pieces must be seen before `cleaned` keeps the largest. A
     separate part of a paired bone belongs to the side where its centroid lies; a part that reaches 30 mm or more to
@@ -103,14 +106,17 @@ def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
         return bones
     plane = sagittal_plane(classes)
     min_voxels = MIN_PART_CM3 * 1000 / classes.grid.voxel_mm3
+    femurs, hips = (_split(classes, kind, plane, min_voxels) for kind in (BoneClass.FEMUR, BoneClass.HIP))
     # Femurs first: where a socket surrounds a head, the head is no hole of the hip bone.
-    pairs = {BoneClass.FEMUR: (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR), BoneClass.HIP: (Bone.LEFT_HIP, Bone.RIGHT_HIP)}
-    for bone_class, (left, right) in pairs.items():
-        for mask, bone in zip(_split(classes, bone_class, plane, min_voxels), (left, right), strict=True):
-            # Parts of a hip bone are thin by nature; a femur is not.
-            whole = _without_leaks(mask, classes) if bone_class is BoneClass.FEMUR else mask
-            paint_parts(bones, whole, bone, min_voxels)
-    paint_parts(bones, classes.array == BoneClass.SACRUM, Bone.SACRUM, min_voxels)
+    for half, bone in zip(femurs, (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR), strict=True):
+        paint_parts(bones, _without_leaks(half, classes), bone, min_voxels)
+    sacrum = classes.array == BoneClass.SACRUM
+    # Of one side alone without a sacrum the plane is only a bound.
+    has_middle = sacrum.any() or all(half.any() for half in hips)
+    for half, bone, leftwards in zip(hips, (Bone.LEFT_HIP, Bone.RIGHT_HIP), (1, -1), strict=True):
+        whole = _without_spine(half, classes.grid, plane, leftwards) if has_middle else half
+        paint_parts(bones, whole, bone, min_voxels)
+    paint_parts(bones, sacrum, Bone.SACRUM, min_voxels)
     return bones
 
 
@@ -120,6 +126,26 @@ def _without_leaks(mask: Bool[np.ndarray, "k j i"], classes: Volume) -> Bool[np.
     kept = np.zeros_like(mask)
     for number in range(1, count + 1):
         kept |= without_leaks(Volume(parts == number, classes.grid))
+    return kept
+
+
+def _without_spine(
+    hip: Bool[np.ndarray, "k j i"], grid: VoxelGrid, plane: SagittalPlane, leftwards: int
+) -> Bool[np.ndarray, "k j i"]:
+    """A hip bone without the vertebra that it runs into behind its middle; the symphysis, in front, is left alone."""
+    points_mm = apply_affine(grid.world_from_index, np.argwhere(hip).astype(float))
+    if not len(points_mm):
+        return hip
+    backwards = np.cross(UPWARDS, plane.leftwards)
+    middle_mm = float((points_mm @ backwards).mean())
+    behind_mm = points_mm[points_mm @ backwards > middle_mm]
+    if not (leftwards * plane.left_mm(behind_mm) < SPINE_MM).any():
+        return hip
+    box = ndimage.find_objects(hip.astype(np.uint8))[0]
+    box_mm = grid.crop(tuple(axis.start for axis in box), hip[box].shape).coordinates_mm()
+    part = hip[box] & (box_mm @ backwards > middle_mm)
+    kept = hip.copy()
+    kept[box] &= ~part | without_spine(part, leftwards * plane.left_mm(box_mm), grid.spacing_mm)
     return kept
 
 
