@@ -26,8 +26,9 @@ from osteoray.config.segmentation import SegmentationConfig
 from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import Bone, Side
-from osteoray.imaging.resampling import resample, resize_volume
+from osteoray.imaging.resampling import resample
 from osteoray.imaging.volume import Volume
+from osteoray.imaging.volume_resizing import resize_volume
 from osteoray.segmentation.agreement import bone_agreements, mask_agreement
 from osteoray.segmentation.cleaning import cleaned
 from osteoray.segmentation.head_completion import completed_head

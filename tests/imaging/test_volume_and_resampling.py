@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.resampling import resample, resize_image, resize_volume, spaced
+from osteoray.imaging.resampling import resample, resize_image, spaced
 from osteoray.imaging.volume import Volume
+from osteoray.imaging.volume_resizing import resize_volume
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.volume import Volume
@@ -68,24 +68,12 @@ def resize_image(image: Float[np.ndarray, "rows columns"], shape: tuple[int, ...
     Values are intensive (areal density, attenuation): they are averaged, never summed.
     """
     rows, columns = image.shape
-    weights_row = _resize_matrix(rows, shape[0])
-    weights_column = _resize_matrix(columns, shape[1])
+    weights_row = resize_weights(rows, shape[0])
+    weights_column = resize_weights(columns, shape[1])
     return (weights_row @ image.astype(np.float64) @ weights_column.T).astype(image.dtype)
 
 
-def resize_volume(volume: Float32[np.ndarray, "k j i"], shape: tuple[int, ...]) -> Float32[np.ndarray, "a b c"]:
-    """Resize a volume over the same extent, as `resize_image` does; only the axes that change cost time."""
-    weights = [_resize_matrix(old, new).astype(np.float32) for old, new in zip(volume.shape, shape, strict=True)]
-    if shape[0] != volume.shape[0]:
-        volume = (weights[0] @ volume.reshape(volume.shape[0], -1)).reshape(shape[0], *volume.shape[1:])
-    if shape[1] != volume.shape[1]:
-        volume = weights[1] @ volume
-    if shape[2] != volume.shape[2]:
-        volume = volume @ weights[2].T
-    return volume
-
-
-def _resize_matrix(size: int, new_size: int) -> Float[np.ndarray, "new old"]:
+def resize_weights(size: int, new_size: int) -> Float[np.ndarray, "new old"]:
     """Rows of interpolation weights: a triangle as wide as the larger of the two pixels."""
     scale = size / new_size
     centres = (np.arange(new_size) + 0.5) * scale - 0.5

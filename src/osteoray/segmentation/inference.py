@@ -10,8 +10,8 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from osteoray.imaging.resampling import resize_volume
 from osteoray.imaging.volume import Volume
+from osteoray.imaging.volume_resizing import resize_volume
 from osteoray.segmentation.backends import FoundBones
 from osteoray.segmentation.network import BayesianUNet
 from osteoray.segmentation.patches import Rectangle, rectangles_around
@@ -130,9 +130,11 @@ def moments(
 ) -> tuple[Float[Tensor, "bones *n"], Float[Tensor, "*n"]]:
     """Mean over samples, and variance averaged over all classes with the background."""
     mean = probability.mean(dim=0)
-    variance = probability.var(dim=0, correction=0).sum(dim=0)
-    background = probability.sum(dim=1).var(dim=0, correction=0)
-    return mean, (variance + background) / (probability.shape[1] + 1)
+    # Several times as fast as `var` over so few samples.
+    difference = probability - mean
+    background = difference.sum(dim=1)
+    squares = difference.square_().sum(dim=1) + background.square_()
+    return mean, squares.mean(dim=0) / (probability.shape[1] + 1)
 
 
 def _fine_samples(

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.resampling import resize_volume
 from osteoray.imaging.volume import Box, Volume
+from osteoray.imaging.volume_resizing import resize_volume
 from osteoray.segmentation.bone_classes import CLASS_OF_BONE, BoneClass
 
 CORTEX_HU = 350.0
