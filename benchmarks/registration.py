@@ -22,7 +22,6 @@ from osteoray.imaging.radiograph import Radiograph
 from osteoray.imaging.volume import Volume
 from osteoray.registration.bone_models import BODIES, bone_model
 from osteoray.registration.parametrisation import PoseSpace, mean_distance_mm, mean_image_distance_mm, unit_ranges
-from osteoray.registration.search import Effort
 from osteoray.registration.verdict import Limits
 from osteoray.registration.xray import Plan, register_xray
 from osteoray.store.nifti import read_volume
@@ -117,13 +116,8 @@ def registrations(qct: Volume, bones: Volume, targets: int, starts: int) -> None
         name: bone_model(qct, bones, labels, config.voxel_mm, centre_mm=heads.get(name))
         for name, labels in BODIES.items()
     }
-    limits = Limits(**{name: getattr(config, name) for name in Limits.__dataclass_fields__})
-    effort = [
-        Effort(config.population, n, config.most_searches, 4.0) for n in (config.generations, config.femur_generations)
-    ]
-    box = unit_ranges(config.rotation_range_deg, config.lateral_range_mm, config.depth_range_mm)
-    femur_box = unit_ranges(config.femur_rotation_range_deg, config.femur_shift_range_mm, config.femur_depth_range_mm)
-    plan = Plan(config.pixel_mm, box, femur_box, *effort)
+    limits = Limits.of(config)
+    plan = Plan.of(config, config.depth_range_mm)
     rng = np.random.default_rng(1)
     errors: dict[str, list] = {name: [] for name in BODIES}
     seconds = []

@@ -48,11 +48,11 @@ from osteoray.store.nifti import read_radiograph, read_volume
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.register_xrays import MODEL_OPTIONS, plan
+from scripts.register_xrays import MODEL_OPTIONS
 
 CONFIG = RegistrationConfig()
-PLAN = plan(CONFIG, CONFIG.depth_range_mm)
-LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
+PLAN = Plan.of(CONFIG, CONFIG.depth_range_mm)
+LIMITS = Limits.of(CONFIG)
 START = unit_ranges(10.0, 20.0, 0.0) + unit_ranges(0.0, 0.0, 50.0)
 WRONG_MM = 2.0
 STEM_RADIUS_MM, STEM_LENGTH_MM = 7.0, 120.0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,11 @@ from osteoray.geometry.camera import Camera
 from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.ingest.xray_geometry import ASSUMED
+from osteoray.radiography.search_renderer import PROCESSOR, GpuRenderer, SearchRenderer, gpu_problem
 from osteoray.radiography.shear_warp import render
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel, patient_models
 from osteoray.registration.femur_pose import femur_pose
-from osteoray.registration.parametrisation import unit_ranges
-from osteoray.registration.search import Effort
+from osteoray.registration.lock_step import in_lock_step
 from osteoray.registration.verdict import Limits, pose_findings
 from osteoray.registration.xray import Plan, Registration, register_xray, start_camera
 from osteoray.report.registration_picture import picture_camera, registration_picture
@@ -50,13 +53,50 @@ def main() -> None:
         options = {name: getattr(config, name) for name in MODEL_OPTIONS}
         models = patient_models(qct, bones, heads_mm, config.voxel_mm, **options)
         manifest.facts["xrays"] = {}
-        for number, (xray_id, facts) in enumerate(sorted(ingest.facts["xrays"].items())):
-            if not ingest.withholds(xray_id):
-                radiograph = read_radiograph(ingest.file(f"xray_{xray_id}"))
-                rng = np.random.default_rng([config.seed, number])
-                usable = {side: femur for side, femur in femurs.items() if not ingest.withholds(xray_id, side)}
-                shown = {name: model for name, model in models.items() if name not in unusable_names(usable)}
-                register_one(manifest, xray_id, radiograph, facts, shown, usable, config, rng)
+        for view, result in registered(views(ingest, models, femurs, config), config):
+            record(manifest, view, result, config)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An X-ray with the bones that may be found in it, and how they are looked for."""
+
+    xray_id: str
+    radiograph: Radiograph
+    camera: Camera
+    models: dict[str, BoneModel]
+    femurs: dict
+    plan: Plan
+    exposed: tuple[int, int, int, int] | None
+    metal: tuple[tuple[int, int, int, int], ...]
+    seed: tuple[int, int]
+
+    def register(self, limits: Limits, renderer: SearchRenderer) -> Registration:
+        """Find the bones."""
+        where = self.xray_id, self.radiograph, self.camera, self.models, self.plan, limits
+        rng = np.random.default_rng(self.seed)
+        return register_xray(*where, rng, self.exposed, self.metal, renderer)
+
+
+def views(ingest: Manifest, models: dict[str, BoneModel], femurs: dict, config: RegistrationConfig) -> Iterator[View]:
+    """The X-rays that can be used, in order."""
+    for number, (xray_id, facts) in enumerate(sorted(ingest.facts["xrays"].items())):
+        if ingest.withholds(xray_id):
+            continue
+        usable = {side: femur for side, femur in femurs.items() if not ingest.withholds(xray_id, side)}
+        source_patient_mm = facts["source_patient_mm"] or facts["sid_mm"] - config.object_detector_mm
+        geometry = (facts["sid_mm"], tuple(facts["pitch_mm"]), tuple(facts["principal_point"]), tuple(facts["shape"]))
+        yield View(
+            xray_id=xray_id,
+            radiograph=read_radiograph(ingest.file(f"xray_{xray_id}")),
+            camera=start_camera(*geometry, source_patient_mm, models["pelvis"].centre_mm),
+            models={name: model for name, model in models.items() if name not in unusable_names(usable)},
+            femurs=usable,
+            plan=Plan.of(config, depth_range_mm(facts, config)),
+            exposed=tuple(facts["field"]) if facts.get("field") else None,
+            metal=tuple(tuple(box) for box in facts.get("metal", ())),
+            seed=(config.seed, number),
+        )
 
 
 def unusable_names(femurs: dict) -> set[str]:
@@ -64,41 +104,41 @@ def unusable_names(femurs: dict) -> set[str]:
     return {name for side, name in FEMUR_NAME.items() if side not in femurs}
 
 
-def register_one(
-    manifest: Manifest,
-    xray_id: str,
-    radiograph: Radiograph,
-    facts: dict,
-    models: dict[str, BoneModel],
-    femurs: dict,
-    config: RegistrationConfig,
-    rng: np.random.Generator,
-) -> None:
-    """Register one X-ray and record poses, scores, warnings and the picture."""
-    source_patient_mm = facts["source_patient_mm"] or facts["sid_mm"] - config.object_detector_mm
-    geometry = (facts["sid_mm"], tuple(facts["pitch_mm"]), tuple(facts["principal_point"]), tuple(facts["shape"]))
-    camera = start_camera(*geometry, source_patient_mm, models["pelvis"].centre_mm)
-    limits = Limits(**{name: getattr(config, name) for name in Limits.__dataclass_fields__})
-    exposed = tuple(facts["field"]) if facts.get("field") else None
-    metal = tuple(tuple(box) for box in facts.get("metal", ()))
-    search = plan(config, depth_range_mm(facts, config))
-    result = register_xray(xray_id, radiograph, camera, models, search, limits, rng, exposed, metal)
+def registered(views: Iterator[View], config: RegistrationConfig) -> Iterator[tuple[View, Registration]]:
+    """Each X-ray with its registration: one after the other on the processor, all in lock-step on a GPU."""
+    limits = Limits.of(config)
+    problem = gpu_problem() if config.device == "cuda" else None
+    if problem:
+        print(f"registration.device: expected a GPU for cuda, got {problem}. Set cpu; registering on the processor.")
+    if config.device == "cpu" or problem:
+        for view in views:
+            yield view, view.register(limits, PROCESSOR)
+        return
+    together = list(views)
+    results = in_lock_step(GpuRenderer(), [partial(view.register, limits) for view in together])
+    for view, result in zip(together, results, strict=True):
+        yield view, result.result()
+
+
+def record(manifest: Manifest, view: View, result: Registration, config: RegistrationConfig) -> None:
+    """Record poses, scores and warnings of one X-ray, and draw it."""
     manifest.findings += result.findings
     if not result.placed:
         return
-    geometry_facts = {"K": camera.K.tolist(), "shape": list(camera.shape), "pitch_mm": list(camera.pitch_mm)}
-    entry = geometry_facts | result.facts() | {"pose_deg": {}}
-    for side, femur in femurs.items():
+    camera = view.camera
+    geometry = {"K": camera.K.tolist(), "shape": list(camera.shape), "pitch_mm": list(camera.pitch_mm)}
+    entry = geometry | result.facts() | {"pose_deg": {}}
+    for side, femur in view.femurs.items():
         if FEMUR_NAME[side] in result.placed:
             pose = result.placed[FEMUR_NAME[side]].camera_from_world
             axes = [np.array(femur[name], float) for name in ("shaft_axis", "head_centre_mm", "neck_centre_mm")]
             angles = femur_pose(pose, *axes, side)
             entry["pose_deg"][side.value] = vars(angles)
-            manifest.findings += pose_findings(angles, limits, xray_id, side.value)
-    manifest.facts["xrays"][xray_id] = entry
-    path = manifest.path.with_suffix("") / f"{xray_id}.png"
-    draw(path, radiograph, camera, models, result)
-    manifest.add_file(f"outlines_{xray_id}", path)
+            manifest.findings += pose_findings(angles, Limits.of(config), view.xray_id, side.value)
+    manifest.facts["xrays"][view.xray_id] = entry
+    path = manifest.path.with_suffix("") / f"{view.xray_id}.png"
+    draw(path, view.radiograph, camera, view.models, result)
+    manifest.add_file(f"outlines_{view.xray_id}", path)
 
 
 def depth_range_mm(facts: dict, config: RegistrationConfig) -> float:
@@ -106,18 +146,6 @@ def depth_range_mm(facts: dict, config: RegistrationConfig) -> float:
     is_assumed = ASSUMED in (facts["sources"]["sid_mm"], facts["sources"]["pitch_mm"])
     is_unknown = is_assumed or not facts["source_patient_mm"]
     return config.unknown_depth_range_mm if is_unknown else config.depth_range_mm
-
-
-def plan(config: RegistrationConfig, depth_range_mm: float) -> Plan:
-    """The search as the configuration wants it, within a range of depths of the pelvis."""
-    most, agreement_mm = config.most_searches, config.most_disagreement_mm
-    return Plan(
-        config.pixel_mm,
-        unit_ranges(config.rotation_range_deg, config.lateral_range_mm, depth_range_mm),
-        unit_ranges(config.femur_rotation_range_deg, config.femur_shift_range_mm, config.femur_depth_range_mm),
-        Effort(config.population, config.generations, most, agreement_mm),
-        Effort(config.population, config.femur_generations, most, agreement_mm),
-    )
 
 
 def draw(

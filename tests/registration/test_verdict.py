@@ -16,7 +16,7 @@ from osteoray.registration.parametrisation import PoseSpace
 from osteoray.registration.verdict import Limits, Quality, findings, joint_shift_mm, pose_findings
 
 CONFIG = RegistrationConfig()
-LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
+LIMITS = Limits.of(CONFIG)
 GOOD = Quality(
     agreement_mm=0.5,
     z=8.0,

@@ -19,7 +19,7 @@ from osteoray.registration.verdict import Limits
 from osteoray.registration.xray import Plan, register_xray, start_camera
 
 CONFIG = RegistrationConfig()
-LIMITS = Limits(**{name: getattr(CONFIG, name) for name in Limits.__dataclass_fields__})
+LIMITS = Limits.of(CONFIG)
 PLAN = Plan(
     CONFIG.pixel_mm,
     unit_ranges(20.0, 60.0, 100.0),

@@ -37,6 +37,11 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 if CONFIG.experiments.device == "cpu":
+    if CONFIG.registration.device == "cuda":
+        raise WorkflowError(
+            "config: registration.device: expected cpu where experiments.device is cpu, which hides every GPU, got cuda."
+            " Set experiments.device to cuda too."
+        )
     os.environ |= {"CUDA_VISIBLE_DEVICES": ""}
 
 RESULTS = CONFIG.results
@@ -167,6 +172,11 @@ def pictures_of(patients):
 def gpus(wildcards):
     """GPUs of a training: none where the configuration asks for the processor."""
     return 0 if CONFIG.experiments.device == "cpu" else 1
+
+
+def registration_gpus(wildcards):
+    """GPUs of a registration: none where the configuration asks for the processor."""
+    return 0 if CONFIG.registration.device == "cpu" else 1
 
 
 def training_threads(wildcards):

@@ -17,11 +17,13 @@ rule register_xrays:
     threads: 1
     resources:
         mem_mb=4000,
+        gpu=registration_gpus,
     params:
         config=section("registration"),
         code=code("register_xrays"),
     conda:
-        "../../envs/imaging.yaml"
+        # The GPU's kernels need torch and Triton.
+        "../../envs/learning.yaml" if CONFIG.registration.device == "cuda" else "../../envs/imaging.yaml"
     shell:
         'python "$SCRIPTS/register_xrays.py" --ingest {input.ingest:q} --calibration {input.calibration:q}'
         " --segmentation {input.segmentation:q} --config {params.config:q}"

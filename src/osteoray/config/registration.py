@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from osteoray.config.section import Section
@@ -12,6 +14,8 @@ class RegistrationConfig(Section):
 
     seed: int = Field(20240, ge=0)
     """Seed of every random choice."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where bones are rendered; `cuda` registers all X-rays of a patient at once and makes it ask for one GPU."""
     soft_tissue_mg_cm3: float = Field(40.0, ge=0, le=150)
     """Density subtracted from the QCT before projection: bone shows by its contrast to muscle, mg/cm³ HA."""
     dilation_voxels: int = Field(1, ge=0, le=3)

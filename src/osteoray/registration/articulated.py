@@ -12,7 +12,8 @@ from scipy import ndimage
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.radiograph import Radiograph
-from osteoray.radiography.shear_warp import GradientTarget, render
+from osteoray.radiography.search_renderer import PROCESSOR, SearchRenderer
+from osteoray.radiography.shear_warp import GradientTarget
 from osteoray.registration.bone_models import BoneModel
 from osteoray.registration.parametrisation import PoseSpace
 from osteoray.registration.search import Effort, refine, search
@@ -64,10 +65,12 @@ class Scene:
     Attributes:
         levels: the X-ray, coarse to fine.
         models: the bones by name.
+        renderer: renders the bones.
     """
 
     levels: tuple[XrayLevel, ...]
     models: dict[str, BoneModel]
+    renderer: SearchRenderer = PROCESSOR
 
     def background(self, level: int, placed: dict[str, Placed], without: str) -> Float[np.ndarray, "rows columns"]:
         """Areal density in g/cm² of all placed bones but one."""
@@ -76,7 +79,7 @@ class Scene:
         for name, bone in placed.items():
             if name != without:
                 pose = bone.camera_from_world[None]
-                image += render(self.models[name].levels[level], camera.K, pose, camera.shape)[0]
+                image += self.renderer.render(self.models[name].levels[level], camera.K, pose, camera.shape)[0]
         return image
 
 
@@ -86,6 +89,7 @@ def scene(
     models: dict[str, BoneModel],
     pixel_mm: tuple[float, ...],
     shown: Bool[np.ndarray, "rows columns"] | None = None,
+    renderer: SearchRenderer = PROCESSOR,
 ) -> Scene:
     """Prepare an X-ray for the models.
 
@@ -95,6 +99,7 @@ def scene(
         models: bones by name; "pelvis" must be one.
         pixel_mm: pixel size at the detector of each level.
         shown: pixels of the X-ray to compare; None compares all.
+        renderer: renders the bones.
 
     Raises:
         NothingShown: there is nothing to compare.
@@ -106,7 +111,7 @@ def scene(
         xray_level(radiograph, camera, pixel, sigma * magnification, shown)
         for pixel, sigma in zip(pixel_mm, pelvis.sigma_mm, strict=True)
     ]
-    return Scene(tuple(levels), models)
+    return Scene(tuple(levels), models, renderer)
 
 
 def place_pelvis(
@@ -128,7 +133,7 @@ def place_pelvis(
     model = scene.models[PELVIS]
     space = PoseSpace(camera_from_world, model.centre_mm)
     target = gradient_target(scene.levels[0])
-    found = search(model.levels[0], target, space, ranges, model.landmarks_mm, effort, rng)
+    found = search(model.levels[0], target, space, ranges, model.landmarks_mm, effort, rng, None, scene.renderer)
     start = Placed(space, ranges, found.units, found.correlation, found.agreement_mm)
     return _refined(scene, PELVIS, start, {}, range(1, len(scene.levels)))
 
@@ -159,7 +164,7 @@ def place_femur(
     poses = space.poses(rng.uniform(-1, 1, (SILHOUETTES, 6)) * ranges)
     placed = {PELVIS: pelvis}
     target = bone_target(scene, 0, name, poses, placed)
-    found = search(model.levels[0], target, space, ranges, model.landmarks_mm, effort, rng, JOINT)
+    found = search(model.levels[0], target, space, ranges, model.landmarks_mm, effort, rng, JOINT, scene.renderer)
     start = Placed(space, ranges, found.units, found.correlation, found.agreement_mm)
     return _refined(scene, name, start, placed, range(len(scene.levels)))
 
@@ -181,7 +186,7 @@ def _refined(scene: Scene, name: str, bone: Placed, placed: dict[str, Placed], l
             break  # The search has left the X-ray; the verdict finds that too little of the bone is shown.
         model = scene.models[name].levels[level]
         tether = None if name == PELVIS else JOINT
-        units, correlation = refine(model, target, bone.space, units, REFINEMENT_STEPS, tether)
+        units, correlation = refine(model, target, bone.space, units, REFINEMENT_STEPS, tether, scene.renderer)
     return Placed(bone.space, bone.ranges, units, correlation, bone.agreement_mm)
 
 
@@ -204,6 +209,6 @@ def bone_target(
     background = scene.background(level, placed, name)
     if name == PELVIS:
         return gradient_target(xray, None, background)
-    images = render(scene.models[name].silhouette, xray.camera.K, poses, xray.camera.shape)
+    images = scene.renderer.render(scene.models[name].silhouette, xray.camera.K, poses, xray.camera.shape)
     near = max(round(REGION_MARGIN_MM / xray.camera.pitch_mm[0]), 1)
     return gradient_target(xray, ndimage.binary_dilation(images.max(axis=0) > 0, iterations=near), background)

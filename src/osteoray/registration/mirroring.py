@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
@@ -33,7 +35,7 @@ def mirrored_similarity(scene: Scene, pelvis: Placed, effort: Effort, rng: np.ra
     levels = tuple(_mirrored(level) for level in scene.levels)
     spent = Effort(effort.population, GENERATIONS, SEARCHES, effort.agreement_mm)
     start = mirrored_pose(pelvis.camera_from_world, scene.models[PELVIS].centre_mm)
-    return place_pelvis(Scene(levels, scene.models), start, RANGES, spent, rng).correlation
+    return place_pelvis(replace(scene, levels=levels), start, RANGES, spent, rng).correlation
 
 
 def mirrored_pose(

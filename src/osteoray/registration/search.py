@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from cmaes import CMA
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from osteoray.radiography.shear_warp import GradientTarget, SlicedDensity, gradient_correlations, rendered_gradients
+from osteoray.radiography.search_renderer import PROCESSOR, NormalEquations, SearchRenderer
+from osteoray.radiography.shear_warp import GradientTarget, SlicedDensity
 from osteoray.registration.parametrisation import PoseSpace, mean_distance_mm
 
 PRIOR_WEIGHT = 0.02
@@ -70,6 +71,7 @@ def explore(
     ranges: Float[np.ndarray, "6"],
     effort: Effort,
     rng: np.random.Generator,
+    renderer: SearchRenderer = PROCESSOR,
 ) -> Float[np.ndarray, "6"]:
     """One CMA-ES search (Hansen 2001) over the box, with a weak Gaussian prior as wide as the box.
 
@@ -80,6 +82,7 @@ def explore(
         ranges: half widths of the box in units.
         effort: population and generations.
         rng: seeds the search.
+        renderer: renders the bone.
     """
     # bounds are left open: the optimum may lie on an edge, and the verdict says so.
     search = CMA(np.zeros(6), 0.5, population_size=effort.population, seed=int(rng.integers(2**31)))
@@ -88,7 +91,7 @@ def explore(
         samples = np.array([search.ask() for _ in range(effort.population)])
         samples[:, :3] = np.clip(samples[:, :3], -2.0, 2.0)
         samples[:, 3:] = np.clip(samples[:, 3:], -3.0, 3.0)
-        correlation = gradient_correlations(bone, target, space.poses(samples * ranges))
+        correlation = renderer.gradient_correlations(bone, target, space.poses(samples * ranges))
         costs = PRIOR_WEIGHT * (samples**2).mean(axis=1) - correlation
         search.tell(list(zip(samples, costs.tolist(), strict=True)))
         if costs.min() < best_cost:
@@ -105,6 +108,7 @@ def refine(
     units: Float[np.ndarray, "6"],
     steps: int,
     tether: Float[np.ndarray, "6"] | None = None,
+    renderer: SearchRenderer = PROCESSOR,
 ) -> tuple[Float[np.ndarray, "6"], float]:
     """Levenberg-Marquardt on the difference of the normalised gradient images.
 
@@ -118,25 +122,25 @@ def refine(
         units: where to begin.
         steps: most steps.
         tether: squared distance of the images that one squared unit away from the middle of the space costs.
+        renderer: renders the bone.
 
     Returns:
         The pose in units and its gradient correlation.
     """
     tether = np.zeros(6) if tether is None else tether
-    correlation = gradient_correlations(bone, target, space.poses(units[None]))
+    correlation = renderer.gradient_correlations(bone, target, space.poses(units[None]))
     value = float(correlation[0] - tether @ units**2 / 4)
     for _ in range(steps):
-        jacobian, residual = linearised(bone, target, space, units)
-        jacobian = jacobian.reshape(6, -1)
-        hessian = (jacobian @ jacobian.T).astype(float) + np.diag(tether)
-        slope = (jacobian @ residual.ravel()).astype(float) - tether * units
+        equations = linearised(bone, target, space, units, renderer=renderer)
+        hessian = equations.hessian.sum(axis=0) + np.diag(tether)
+        slope = equations.slope.sum(axis=0) - tether * units
         diagonal = np.diag(np.diag(hessian))
         if not np.diag(hessian).min() > 0:
             break
         candidates = np.array(
             [units + length * np.linalg.solve(hessian + damping * diagonal, slope) for damping, length in TRIALS]
         )
-        values = gradient_correlations(bone, target, space.poses(candidates)) - candidates**2 @ tether / 4
+        values = renderer.gradient_correlations(bone, target, space.poses(candidates)) - candidates**2 @ tether / 4
         gain = float(values.max()) - value
         if gain > 0:
             units, value = candidates[values.argmax()], float(values.max())
@@ -146,13 +150,28 @@ def refine(
 
 
 def linearised(
-    bone: SlicedDensity, target: GradientTarget, space: PoseSpace, units: Float[np.ndarray, "6"]
-) -> tuple[Float[np.ndarray, "6 2 rows columns"], Float[np.ndarray, "2 rows columns"]]:
-    """Change per unit of the bone's normalised gradient images, and what they lack of the X-ray's."""
-    voxel_mm = 1.0 / np.linalg.norm(bone.index_from_world[0, :3])
-    step = DIFFERENCE_UNITS_PER_MM * voxel_mm * np.eye(6)
-    fields = rendered_gradients(bone, target, space.poses(units + np.vstack([np.zeros((1, 6)), step, -step])))
-    return (fields[1:7] - fields[7:]) / np.float32(2 * step[0, 0]), target.gradients - fields[0]
+    bone: SlicedDensity,
+    target: GradientTarget,
+    space: PoseSpace,
+    units: Float[np.ndarray, "6"],
+    odd_rows: Bool[np.ndarray, "rows"] | None = None,
+    renderer: SearchRenderer = PROCESSOR,
+) -> NormalEquations:
+    """Normal equations of the bone's normalised gradient images at a pose.
+
+    Args:
+        bone: the model.
+        target: the X-ray.
+        space: the poses.
+        units: the pose.
+        odd_rows: rows of the target that are summed apart from the others; None for none.
+        renderer: renders the bone.
+    """
+    voxel_mm = float(1.0 / np.linalg.norm(bone.index_from_world[0, :3]))
+    step = DIFFERENCE_UNITS_PER_MM * voxel_mm
+    steps = step * np.vstack([np.zeros((1, 6)), np.eye(6), -np.eye(6)])
+    odd_rows = np.zeros(len(target.weights), bool) if odd_rows is None else odd_rows
+    return renderer.normal_equations(bone, target, space.poses(units + steps), step, odd_rows)
 
 
 def search(
@@ -164,6 +183,7 @@ def search(
     effort: Effort,
     rng: np.random.Generator,
     tether: Float[np.ndarray, "6"] | None = None,
+    renderer: SearchRenderer = PROCESSOR,
 ) -> Found:
     """Search from independent seeds until the best result has been found twice.
 
@@ -176,12 +196,13 @@ def search(
         effort: what may be spent.
         rng: seeds the searches.
         tether: see `refine`.
+        renderer: renders the bone.
     """
     results: list[tuple[np.ndarray, float]] = []
     agreement_mm = np.inf
     for _ in range(effort.most_searches):
-        start = explore(bone, target, space, ranges, effort, rng)
-        results.append(refine(bone, target, space, start, COARSE_STEPS, tether))
+        start = explore(bone, target, space, ranges, effort, rng, renderer)
+        results.append(refine(bone, target, space, start, COARSE_STEPS, tether, renderer))
         results.sort(key=lambda result: -result[1])
         poses = space.poses(np.array([units for units, _ in results]))
         if len(results) > 1:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from osteoray.config.registration import RegistrationConfig
 from osteoray.errors.verdict import Finding
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera
-from osteoray.radiography.shear_warp import gradient_correlations
+from osteoray.radiography.search_renderer import NormalEquations
 from osteoray.registration.articulated import JOINT, PELVIS, Placed, Scene, bone_target
 from osteoray.registration.bone_models import BoneModel
 from osteoray.registration.femur_pose import FemurPose
@@ -46,6 +47,11 @@ class Limits:
     most_flexion_deg: float
     most_abduction_deg: float
     rotation_deg: tuple[float, float]
+
+    @classmethod
+    def of(cls, config: RegistrationConfig) -> Limits:
+        """The limits of a configuration."""
+        return cls(**{name: getattr(config, name) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,17 +115,17 @@ def quality(
     level = len(scene.levels) - 1
     pitch_mm = scene.levels[level].camera.pitch_mm
     target = bone_target(scene, level, name, bone.camera_from_world[None], placed)
-    jacobian, residual = linearised(model.levels[level], target, bone.space, bone.units)
+    is_odd = (np.arange(len(target.weights)) * pitch_mm[0] / STRIP_MM).astype(int) % 2 == 1
+    equations = linearised(model.levels[level], target, bone.space, bone.units, is_odd, scene.renderer)
     pixels = 2 * np.count_nonzero(target.weights)
-    noise = float((residual**2).sum()) / pixels * NOISE_AREA_MM2 / float(np.prod(pitch_mm))
-    flat = jacobian.reshape(6, -1).astype(float)
+    noise = float(equations.square.sum()) / pixels * NOISE_AREA_MM2 / float(np.prod(pitch_mm))
     tether = np.zeros(6) if name == PELVIS else JOINT
-    variance = noise * np.diag(np.linalg.pinv(flat @ flat.T + np.diag(tether)))
+    variance = noise * np.diag(np.linalg.pinv(equations.hessian.sum(axis=0) + np.diag(tether)))
     scale = np.array([np.degrees(ROTATION_RAD_PER_UNIT)] * 3 + [1.0, 1.0, DEPTH_MM_PER_UNIT])
     return Quality(
         agreement_mm=bone.agreement_mm,
         z=_above_chance(scene, name, placed, chance_ranges, rng),
-        split_mm=_split_mm(bone, model.landmarks_mm, jacobian, residual, pitch_mm[0]),
+        split_mm=_split_mm(bone, model.landmarks_mm, equations),
         edge=float(np.abs(bone.units / bone.ranges).max()),
         field=field,
         sd=np.sqrt(variance) * scale,
@@ -146,7 +152,7 @@ def _above_chance(
     bone = placed[name]
     target = gradient_target(scene.levels[0])
     units = np.vstack([bone.units[None], rng.uniform(-1, 1, (RANDOM_POSES, 6)) * ranges])
-    correlation = gradient_correlations(scene.models[name].levels[0], target, bone.space.poses(units))
+    correlation = scene.renderer.gradient_correlations(scene.models[name].levels[0], target, bone.space.poses(units))
     return float((correlation[0] - correlation[1:].mean()) / max(correlation[1:].std(), 1e-9))
 
 
@@ -172,21 +178,10 @@ def field_findings(share: float, limits: Limits, xray_id: str, side: str | None)
     return [Finding("REG-FIELD", detail, xray_id, side)]
 
 
-def _split_mm(
-    bone: Placed,
-    landmarks_mm: Float[np.ndarray, "points 3"],
-    jacobian: Float[np.ndarray, "6 2 rows columns"],
-    residual: Float[np.ndarray, "2 rows columns"],
-    pitch_mm: float,
-) -> float:
+def _split_mm(bone: Placed, landmarks_mm: Float[np.ndarray, "points 3"], equations: NormalEquations) -> float:
     """Distance between the poses that even and odd strips of image rows ask for, by one Gauss-Newton step each."""
-    strip = (np.arange(residual.shape[1]) * pitch_mm / STRIP_MM).astype(int) % 2
-    units = []
-    for half in range(2):
-        flat = jacobian[:, :, strip == half].reshape(6, -1).astype(float)
-        step = np.linalg.pinv(flat @ flat.T) @ (flat @ residual[:, strip == half].ravel())
-        units.append(bone.units + step)
-    poses = bone.space.poses(np.array(units))
+    steps = np.linalg.pinv(equations.hessian) @ equations.slope[:, :, None]
+    poses = bone.space.poses(bone.units + steps[:, :, 0])
     return mean_image_distance_mm(poses[0], poses[1], landmarks_mm)
 
 

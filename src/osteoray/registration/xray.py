@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from osteoray.config.registration import RegistrationConfig
 from osteoray.errors.verdict import Finding, Verdict
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
+from osteoray.radiography.search_renderer import PROCESSOR, SearchRenderer
 from osteoray.registration.articulated import PELVIS, Placed, Scene, place_femur, place_pelvis, scene, sweep
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel
 from osteoray.registration.mirroring import mirrored_similarity
+from osteoray.registration.parametrisation import unit_ranges
 from osteoray.registration.search import Effort
 from osteoray.registration.targets import NothingShown, shown_pixels
 from osteoray.registration.verdict import Limits, Quality, field_findings, findings, quality, shown_share
@@ -46,6 +49,18 @@ class Plan:
     femur_ranges: Float[np.ndarray, "6"]
     pelvis_effort: Effort
     femur_effort: Effort
+
+    @classmethod
+    def of(cls, config: RegistrationConfig, depth_range_mm: float) -> Plan:
+        """The search as a configuration wants it, within a half width of the pelvis's depth in mm."""
+        most, agreement_mm = config.most_searches, config.most_disagreement_mm
+        return cls(
+            config.pixel_mm,
+            unit_ranges(config.rotation_range_deg, config.lateral_range_mm, depth_range_mm),
+            unit_ranges(config.femur_rotation_range_deg, config.femur_shift_range_mm, config.femur_depth_range_mm),
+            Effort(config.population, config.generations, most, agreement_mm),
+            Effort(config.population, config.femur_generations, most, agreement_mm),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +126,7 @@ def register_xray(
     rng: np.random.Generator,
     exposed: tuple[int, int, int, int] | None = None,
     metal: tuple[tuple[int, int, int, int], ...] = (),
+    renderer: SearchRenderer = PROCESSOR,
 ) -> Registration:
     """Find pelvis and femurs in an X-ray.
 
@@ -124,10 +140,11 @@ def register_xray(
         rng: seeds everything random.
         exposed: first row, end row, first column and end column of the collimated field; None for the whole image.
         metal: the same of boxes around metal, which are not compared.
+        renderer: renders the bones.
     """
     exposure, shown = (shown_pixels(camera.shape, exposed, boxes) for boxes in ((), metal))
     try:
-        view = scene(radiograph, camera, models, plan.pixel_mm, shown)
+        view = scene(radiograph, camera, models, plan.pixel_mm, shown, renderer)
     except NothingShown:
         return Registration({}, {}, [_unseen(xray_id, None)])
     pelvis, quality_of_pelvis = _find_pelvis(view, camera, plan, plan.pelvis_effort, exposure, rng)

@@ -1,0 +1,119 @@
+"""Many registrations at once, each written as if it were alone: their questions to the renderer are answered together.
+
+Every registration runs in a thread of its own and waits whenever it asks the renderer. As soon as all that have not
+ended wait, their questions are put to the renderer, all of one kind at once, and everybody goes on. A renderer answers
+each question as if it were alone, so a result does not depend on who else is in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from threading import Condition, Thread
+from typing import Any, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from osteoray.radiography.search_renderer import BatchRenderer, NormalEquations, Question, SearchRenderer
+from osteoray.radiography.shear_warp import GradientTarget, SlicedDensity
+
+Result = TypeVar("Result")
+
+
+def in_lock_step(
+    renderer: BatchRenderer, registrations: Sequence[Callable[[SearchRenderer], Result]]
+) -> list[Future[Result]]:
+    """Run registrations at once.
+
+    Args:
+        renderer: answers the questions of all.
+        registrations: functions of the renderer that they are to use.
+
+    Returns:
+        In order, for each registration what `Future.result()` returns or raises; all are done.
+    """
+    batch = _Batch(renderer, len(registrations))
+    results: list[Future[Result]] = [Future() for _ in registrations]
+    for registration, result in zip(registrations, results, strict=True):
+        # Daemons: an interrupted batch does not keep the process alive.
+        Thread(target=batch.run, args=(registration, result), daemon=True).start()
+    batch.serve()
+    return results
+
+
+class _Batch:
+    """The renderer as seen by the registrations of a batch (a `SearchRenderer`), and its other side, `serve`."""
+
+    def __init__(self, renderer: BatchRenderer, members: int) -> None:
+        self._renderer = renderer
+        self._living = members
+        self._waiting: list[tuple[Question, tuple, Future]] = []
+        self._changed = Condition()
+
+    def render(
+        self,
+        bone: SlicedDensity,
+        K: Float[np.ndarray, "3 3"],
+        camera_from_world: Float[np.ndarray, "poses 4 4"],
+        shape: tuple[int, int],
+    ) -> Float[np.ndarray, "poses rows columns"]:
+        """See `SearchRenderer`."""
+        return self._ask("render", bone, K, camera_from_world, shape)
+
+    def gradient_correlations(
+        self, bone: SlicedDensity, target: GradientTarget, camera_from_world: Float[np.ndarray, "poses 4 4"]
+    ) -> Float[np.ndarray, "poses"]:
+        """See `SearchRenderer`."""
+        return self._ask("gradient_correlations", bone, target, camera_from_world)
+
+    def normal_equations(
+        self,
+        bone: SlicedDensity,
+        target: GradientTarget,
+        camera_from_world: Float[np.ndarray, "13 4 4"],
+        step: float,
+        odd_rows: Bool[np.ndarray, "rows"],
+    ) -> NormalEquations:
+        """See `SearchRenderer`."""
+        return self._ask("normal_equations", bone, target, camera_from_world, step, odd_rows)
+
+    def run(self, registration: Callable[[SearchRenderer], Result], result: Future[Result]) -> None:
+        """One registration from beginning to end."""
+        try:
+            result.set_result(registration(self))
+        except BaseException as error:
+            result.set_exception(error)
+        with self._changed:
+            self._living -= 1
+            self._changed.notify()
+
+    def serve(self) -> None:
+        """Answer until every registration has ended."""
+        while self._living:
+            with self._changed:
+                self._changed.wait_for(lambda: len(self._waiting) == self._living)
+                asked, self._waiting = self._waiting, []
+            for question in dict.fromkeys(question for question, _, _ in asked):
+                self._answer(question, [(request, answer) for kind, request, answer in asked if kind == question])
+
+    def _ask(self, question: Question, *request: Any) -> Any:
+        answer: Future = Future()
+        with self._changed:
+            self._waiting.append((question, request, answer))
+            self._changed.notify()
+        return answer.result()
+
+    def _answer(self, question: Question, asked: list[tuple[tuple, Future]]) -> None:
+        """Answer one kind of question; if that fails, each alone, so that only whose fault it is fails."""
+        try:
+            answers = self._renderer.answer(question, [request for request, _ in asked])
+        except Exception as error:
+            if len(asked) == 1:
+                asked[0][1].set_exception(error)
+            else:
+                for one in asked:
+                    self._answer(question, [one])
+            return
+        for (_, waiting), answer in zip(asked, answers, strict=True):
+            waiting.set_result(answer)
