@@ -9,6 +9,7 @@ The folder is a run of a virtual cohort with `truth: full`, up to calibration.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from osteoray.calibration.phantom import Phantom
 from osteoray.config.calibration import CalibrationConfig
 from osteoray.config.simulation import CtScannerConfig, SimulationConfig
 from osteoray.densitometry.qct import measure_regions, silhouette, standard_view
-from osteoray.geometry.affines import affine, apply_affine
+from osteoray.geometry.affines import affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import rotation_from_vector
 from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Side
@@ -39,6 +40,10 @@ from osteoray.simulation.phantom import PhantomDesign
 from osteoray.simulation.procedural import procedural_body
 from osteoray.store.manifest import read_manifest
 from osteoray.store.nifti import read_volume
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.thick_slices import in_thick_slices
 
 TABLE = Path(__file__).resolve().parents[1] / "resources" / "phantoms" / "b_mas200.yaml"
 MARGIN_MM = 22.0
@@ -115,17 +120,11 @@ def hips_of(results: Path, patient: str) -> Iterator[tuple[Hip, dict]]:
 
 def thick_slices(hip: Hip, factor: int) -> Hip:
     """Slices averaged, labels by half-filled voxels."""
-    grid, count = hip.density.grid, hip.density.array.shape[0] // factor
-
-    def mean(array: np.ndarray) -> np.ndarray:
-        return array[: count * factor].astype(np.float32).reshape(count, factor, *array.shape[1:]).mean(axis=1)
-
-    linear = grid.world_from_index[:3, :3] * [factor, 1, 1]
-    first_mm = apply_affine(grid.world_from_index, np.array([(factor - 1) / 2, 0, 0]))
-    coarse = VoxelGrid((count, *grid.shape[1:]), affine(linear, first_mm))
-    femur, region, other = (mean(m) >= 0.5 for m in (hip.femur, hip.region, (hip.bones > 0) & ~hip.femur))
+    grid, density = hip.density.grid, in_thick_slices(hip.density, factor)
+    masks = (hip.femur, hip.region, (hip.bones > 0) & ~hip.femur)
+    femur, region, other = (in_thick_slices(Volume(mask, grid), factor).array >= 0.5 for mask in masks)
     bones = np.where(femur, 1, np.where(other, 2, 0))
-    return Hip(Volume(mean(hip.density.array), coarse), bones, femur, region & femur, hip.axes)
+    return Hip(density, bones, femur, region & femur, hip.axes)
 
 
 def flexed(hip: Hip, degrees: float) -> Hip:

@@ -8,6 +8,7 @@ Run: python benchmarks/geometry.py TRUTH, with the folder `virtual/truth` of a c
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,8 +18,6 @@ import numpy as np
 from scipy import ndimage
 
 from osteoray.errors.unreadable import Withheld
-from osteoray.geometry.affines import affine
-from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Side
 from osteoray.imaging.volume import Volume
 from osteoray.segmentation.femur import FemurGeometry, locate_femur
@@ -27,6 +26,10 @@ from osteoray.segmentation.sphere import fit_sphere
 from osteoray.segmentation.surface import BoneSurface
 from osteoray.store.manifest import read_manifest
 from osteoray.store.nifti import read_volume
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.thick_slices import in_thick_slices
 
 CUT_MM, HEAD_CUT_RADII = 20.0, 0.75
 
@@ -81,13 +84,8 @@ def thinner(case: Case) -> Volume:
 
 def thick_slices(case: Case) -> Volume:
     """Layers of about 3 mm, full where half of them is."""
-    grid = case.mask.grid
-    layers = max(round(3.0 / grid.spacing_mm[0]), 1)
-    count = grid.shape[0] // layers
-    array = case.mask.array[: count * layers].reshape(count, layers, *grid.shape[1:]).mean(axis=1) > 0.5
-    linear = grid.world_from_index[:3, :3] * [layers, 1.0, 1.0]
-    middle_mm = grid.world_from_index[:3, 3] + grid.world_from_index[:3, 0] * (layers - 1) / 2
-    return Volume(array, VoxelGrid(array.shape, affine(linear, middle_mm)))
+    shares = in_thick_slices(case.mask, max(round(3.0 / case.mask.grid.spacing_mm[0]), 1))
+    return Volume(shares.array > 0.5, shares.grid)
 
 
 def rough(case: Case) -> Volume:

@@ -25,9 +25,7 @@ import numpy as np
 from scipy import ndimage
 
 from osteoray.config.registration import RegistrationConfig
-from osteoray.geometry.affines import affine
 from osteoray.geometry.camera import Camera
-from osteoray.geometry.grids import VoxelGrid
 from osteoray.geometry.rigid import angle_between_deg
 from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Side
 from osteoray.imaging.partial_volume import bone_density
@@ -49,6 +47,7 @@ from osteoray.store.nifti import read_radiograph, read_volume
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.registration_tables import LIMITS, STUCK, print_success, print_verdict
+from benchmarks.thick_slices import in_thick_slices
 from scripts.register_xrays import MODEL_OPTIONS
 
 CONFIG = RegistrationConfig()
@@ -111,7 +110,7 @@ class Subject:
     def models(self, mask_voxels: int = 0, slice_mm: float = 0.0) -> dict[str, BoneModel]:
         """Bone models, from masks that are too large or too small or from thick slices."""
         slices = max(round(slice_mm / self.qct.grid.spacing_mm[0]), 1)
-        qct, bones = thick(self.qct, slices), thick_labels(self.bones, slices)
+        qct, bones = in_thick_slices(self.qct, slices), thick_labels(self.bones, slices)
         if mask_voxels > 0:
             bones = Volume(grown(bones.array), bones.grid)
         if mask_voxels < 0:
@@ -138,18 +137,11 @@ def grown(labels: np.ndarray) -> np.ndarray:
     return np.where(labels > 0, labels, ndimage.grey_dilation(labels, (3, 3, 3)))
 
 
-def thick(volume: Volume, count: int) -> Volume:
-    """Neighbouring slices averaged."""
-    layers = volume.array.shape[0] // count * count
-    shape = (layers // count, *volume.array.shape[1:])
-    scale = affine(np.diag([count, 1.0, 1.0]), np.array([(count - 1) / 2, 0.0, 0.0]))
-    mean = volume.array[:layers].reshape(shape[0], count, *shape[1:]).mean(axis=1, dtype=np.float32)
-    return Volume(mean, VoxelGrid(shape, volume.grid.world_from_index @ scale))
-
-
 def thick_labels(bones: Volume, count: int) -> Volume:
     """The label that most of the voxels of a thick one have."""
-    shares = {label: thick(Volume(bones.array == label, bones.grid), count) for label in np.unique(bones.array)}
+    shares = {
+        label: in_thick_slices(Volume(bones.array == label, bones.grid), count) for label in np.unique(bones.array)
+    }
     order = list(shares)
     array = np.argmax([shares[label].array for label in order], axis=0)
     return Volume(np.array(order, np.uint8)[array], shares[order[0]].grid)

@@ -23,8 +23,6 @@ import torch
 from scipy import ndimage
 
 from osteoray.config.segmentation import SegmentationConfig
-from osteoray.geometry.affines import affine
-from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import Bone, Side
 from osteoray.imaging.resampling import resample
 from osteoray.imaging.volume import Volume
@@ -42,6 +40,7 @@ from osteoray.store.nifti import read_volume
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.thick_slices import in_thick_slices
 from scripts.train_segmentation import design_of, schedule_of
 
 CONFIG = SegmentationConfig()
@@ -74,17 +73,11 @@ def read_patient(folder: Path, patient_id: str) -> Patient:
 
 def with_thick_slices(patient: Patient, count: int) -> Patient:
     """Neighbouring slices averaged; a voxel is bone if most of it is."""
-    layers = patient.ct_hu.array.shape[0] // count * count
-    shape = (layers // count, *patient.ct_hu.array.shape[1:])
-    scale = affine(np.diag([count, 1.0, 1.0]), np.array([(count - 1) / 2, 0.0, 0.0]))
-    grid = VoxelGrid(shape, patient.ct_hu.grid.world_from_index @ scale)
-    grouped = (shape[0], count, *shape[1:])
-    mean_hu = patient.ct_hu.array[:layers].reshape(grouped).mean(axis=1)
-    labels = patient.bones.array[:layers].reshape(grouped)
-    bones = np.zeros(shape, np.uint8)
+    mean_hu = in_thick_slices(patient.ct_hu, count)
+    bones = np.zeros(mean_hu.array.shape, np.uint8)
     for bone in Bone:
-        bones[2 * (labels == bone).sum(axis=1) > count] = bone
-    return Patient(Volume(np.rint(mean_hu).astype(np.int16), grid), Volume(bones, grid))
+        bones[in_thick_slices(Volume(patient.bones.array == bone, patient.bones.grid), count).array > 0.5] = bone
+    return Patient(Volume(np.rint(mean_hu.array).astype(np.int16), mean_hu.grid), Volume(bones, mean_hu.grid))
 
 
 def trained_on(patients: list[TrainingPatient]) -> Segmenter:
