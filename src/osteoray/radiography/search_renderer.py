@@ -120,12 +120,14 @@ class ProcessorRenderer:
     ) -> NormalEquations:
         """See `SearchRenderer`."""
         fields = shear_warp.rendered_gradients(bone, target, camera_from_world)
-        changes = (fields[1:7] - fields[7:]) / np.float32(2 * step)
-        images = np.concatenate([changes, (target.gradients - fields[0])[None]])
+        images = np.empty((7, *target.gradients.shape), np.float32)
+        np.subtract(fields[1:7], fields[7:], out=images[:6])
+        images[:6] *= np.float32(0.5 / step)
+        np.subtract(target.gradients, fields[0], out=images[6])
         products = np.zeros((2, 7, 7))
         for product, rows in zip(products, (~odd_rows, odd_rows), strict=True):
             if rows.any():
-                flat = images[:, :, rows].reshape(7, -1).astype(np.float64)
+                flat = (images if rows.all() else images[:, :, rows]).reshape(7, -1)
                 product[:] = flat @ flat.T
         return NormalEquations.of(products)
 
