@@ -57,3 +57,14 @@ def test_what_a_worn_head_lacks_below_is_not_filled(femur_of):
     found, given_cm3 = completed_head(Volume(labels, known.mask.grid), known.side)
     assert given_cm3 > 1.0
     assert not found[worn].any()
+
+
+def test_a_head_that_lacks_much_below_is_left_alone(femur_of):
+    known = femur_of()
+    labels = without_cap(known, 6.0).array
+    offset_mm = known.mask.grid.coordinates_mm() - known.head_centre_mm
+    worn = (np.linalg.norm(offset_mm, axis=-1) < HEAD_RADIUS_MM) & (offset_mm[..., 2] < 12.0 - HEAD_RADIUS_MM)
+    labels[worn] = 0
+    found, given_cm3 = completed_head(Volume(labels, known.mask.grid), known.side)
+    assert given_cm3 == 0
+    np.testing.assert_array_equal(found, labels)

@@ -40,9 +40,10 @@ def completed_head(bones: Volume, side: Side) -> tuple[UInt8[np.ndarray, "k j i"
     within = bones.grid.crop(tuple(axis.start for axis in box), ball.shape)
     # A worn head is no ball below; what was missed is its top.
     is_upper = within.coordinates_mm()[..., 2] > head.centre_mm[2]
-    missing = ball & is_upper & np.isin(bones.array[box], (0, HIP[side]))
+    lacking = ball & np.isin(bones.array[box], (0, HIP[side]))
+    missing = lacking & is_upper
     missing_cm3 = float(missing.sum() * bones.grid.voxel_mm3 / 1000)
-    if missing_cm3 < LEAST_CM3 or missing.sum() > MAX_SHARE * ball.sum():
+    if missing_cm3 < LEAST_CM3 or lacking.sum() > MAX_SHARE * ball.sum():
         return bones.array, 0.0
     completed = bones.array.copy()
     completed[box][missing] = FEMUR[side]

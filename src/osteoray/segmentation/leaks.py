@@ -67,10 +67,10 @@ def _core(inside: Bool[np.ndarray, "k j i"], mask: Volume) -> Bool[np.ndarray, "
 def without_spine(
     hip: Bool[np.ndarray, "k j i"], distance_mm: Float[np.ndarray, "k j i"], voxel_mm: Float[np.ndarray, "3"]
 ) -> Bool[np.ndarray, "k j i"]:
-    """A hip bone without what it took of the spine.
+    """What is left of a hip bone without the spine that it took along.
 
-    The surface is worn off until no piece is near the plane and far out at once; every voxel then belongs to the
-    nearest piece that is either.
+    The surface is worn off until no piece is near the plane and far out at once. Every voxel belongs to the nearest
+    piece; those near the plane go with theirs.
 
     Args:
         hip: the part of one hip bone's mask behind its middle.
@@ -87,6 +87,5 @@ def without_spine(
             break
     if not is_wing.any():
         return hip & ~near
-    seeds = (is_spine | is_wing)[pieces]
-    nearest = ndimage.distance_transform_edt(~seeds, voxel_mm, return_distances=False, return_indices=True)
-    return hip & is_wing[pieces][tuple(nearest)] & ~near
+    nearest = ndimage.distance_transform_edt(pieces == 0, voxel_mm, return_distances=False, return_indices=True)
+    return hip & ~is_spine[pieces][tuple(nearest)] & ~near

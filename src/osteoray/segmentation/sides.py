@@ -20,6 +20,8 @@ LEFTWARDS = np.array([1.0, 0.0, 0.0])
 """The patient's left in LPS."""
 UPWARDS = np.array([0.0, 0.0, 1.0])
 """Towards the head in LPS."""
+LIKE_SHARE = 0.6
+"""Least volume of one hip bone, of the other's, for a plane midway between them: whole bones differ less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +112,11 @@ def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
     # Femurs first: where a socket surrounds a head, the head is no hole of the hip bone.
     for half, bone in zip(femurs, (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR), strict=True):
         paint_parts(bones, _without_leaks(half, classes), bone, min_voxels)
-    sacrum = classes.array == BoneClass.SACRUM
-    # Of one side alone without a sacrum the plane is only a bound.
-    has_middle = sacrum.any() or all(half.any() for half in hips)
+    middle = _plane_between(*hips, classes.grid)
     for half, bone, leftwards in zip(hips, (Bone.LEFT_HIP, Bone.RIGHT_HIP), (1, -1), strict=True):
-        whole = _without_spine(half, classes.grid, plane, leftwards) if has_middle else half
+        whole = half if middle is None else _without_spine(half, classes.grid, middle, leftwards)
         paint_parts(bones, whole, bone, min_voxels)
-    paint_parts(bones, sacrum, Bone.SACRUM, min_voxels)
+    paint_parts(bones, classes.array == BoneClass.SACRUM, Bone.SACRUM, min_voxels)
     return bones
 
 
@@ -127,6 +127,19 @@ def _without_leaks(mask: Bool[np.ndarray, "k j i"], classes: Volume) -> Bool[np.
     for number in range(1, count + 1):
         kept |= without_leaks(Volume(parts == number, classes.grid))
     return kept
+
+
+def _plane_between(
+    left: Bool[np.ndarray, "k j i"], right: Bool[np.ndarray, "k j i"], grid: VoxelGrid
+) -> SagittalPlane | None:
+    """Plane midway between the hip bones alone, if both are there: a missing femur must not tilt it."""
+    smaller, larger = sorted(map(np.count_nonzero, (left, right)))
+    if smaller < LIKE_SHARE * larger or not smaller:
+        return None
+    on_left, on_right = (
+        apply_affine(grid.world_from_index, np.argwhere(half).mean(axis=0)) for half in (left, right)
+    )
+    return SagittalPlane((on_left + on_right) / 2, (on_left - on_right) / np.linalg.norm(on_left - on_right))
 
 
 def _without_spine(
