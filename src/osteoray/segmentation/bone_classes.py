@@ -16,6 +16,9 @@ class BoneClass(IntEnum):
     SACRUM = 3
 
 
+SOME_BONE = len(BoneClass)
+"""Bone of which class is in doubt; between bones it is the joint's space. See `whole_femurs`."""
+
 CLASS_OF_BONE = {
     Bone.LEFT_HIP: BoneClass.HIP,
     Bone.RIGHT_HIP: BoneClass.HIP,

@@ -13,11 +13,13 @@ from torch.nn import functional
 from osteoray.imaging.volume import Volume
 from osteoray.imaging.volume_resizing import resize_volume
 from osteoray.segmentation.backends import FoundBones
+from osteoray.segmentation.bone_classes import SOME_BONE, BoneClass
 from osteoray.segmentation.network import BayesianUNet
 from osteoray.segmentation.patches import Rectangle, rectangles_around
 from osteoray.segmentation.segmenter import PIXELS_PER_BATCH, Segmenter, coarse_samples, with_odd_mirrored
 from osteoray.segmentation.sides import bones_of_classes
 from osteoray.segmentation.slices import central_window, network_input, with_neighbours
+from osteoray.segmentation.whole_femurs import whole_femurs
 
 POSSIBLE_BONE = 0.05
 """Where the coarse network finds bone more probable than this, the fine one looks."""
@@ -41,7 +43,7 @@ def segment_ct(segmenter: Segmenter, ct_hu: Volume, samples: int, seed: int) -> 
     place = central_window(ct_hu)
     box = ct_hu.cut(place)
     shares, variance = predict(segmenter, box, samples, seed)
-    classes = most_probable(shares, box.array.shape)
+    classes = whole_femurs(Volume(most_probable(shares, box.array.shape), box.grid))
     bones = np.zeros(ct_hu.array.shape, np.uint8)
     bones[place] = bones_of_classes(Volume(classes, box.grid))
     uncertainty = np.zeros(ct_hu.array.shape, np.float32)
@@ -169,6 +171,8 @@ def most_probable(
 ) -> UInt8[np.ndarray, "k j i"]:
     """The class with the highest interpolated probability at every voxel of a grid over the same extent.
 
+    Background is `SOME_BONE` where all bones together are more probable.
+
     Args:
         shares: probability of every class but the background, which has the rest.
         shape: of the grid.
@@ -180,7 +184,7 @@ def most_probable(
         part = slice(first, min(first + slices_at_once, shape[0]))
         values = [resize_volume(layer[part], (part.stop - part.start, *shape[1:])) for layer in layers]
         highest = 1 - np.sum(values, axis=0)
-        found = np.zeros(highest.shape, np.uint8)
+        found = np.where(highest < 0.5, np.uint8(SOME_BONE), np.uint8(BoneClass.BACKGROUND))
         for number, value in enumerate(values, start=1):
             found[value > highest] = number
             np.maximum(highest, value, out=highest)

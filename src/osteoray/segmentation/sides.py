@@ -136,9 +136,7 @@ def _plane_between(
     smaller, larger = sorted(map(np.count_nonzero, (left, right)))
     if smaller < LIKE_SHARE * larger or not smaller:
         return None
-    on_left, on_right = (
-        apply_affine(grid.world_from_index, np.argwhere(half).mean(axis=0)) for half in (left, right)
-    )
+    on_left, on_right = (apply_affine(grid.world_from_index, np.argwhere(half).mean(axis=0)) for half in (left, right))
     return SagittalPlane((on_left + on_right) / 2, (on_left - on_right) / np.linalg.norm(on_left - on_right))
 
 
