@@ -7,6 +7,7 @@ scatter, blur and noise. Run: python benchmarks/registration.py --labels Pelvic-
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from osteoray.imaging.radiograph import Radiograph
 from osteoray.imaging.volume import Volume
 from osteoray.registration.bone_models import BODIES, bone_model
 from osteoray.registration.parametrisation import PoseSpace, mean_distance_mm, mean_image_distance_mm, unit_ranges
-from osteoray.registration.verdict import Limits
-from osteoray.registration.xray import Plan, register_xray
+from osteoray.registration.xray import register_xray
 from osteoray.store.nifti import read_volume
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts.register_xrays import limits_of, plan_of
 
 LABELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "anatomy" / "Pelvic-Ref-001_label.nii.gz"
 START_DEG, START_MM, START_DEPTH_MM = 10.0, 20.0, 50.0
@@ -116,8 +120,8 @@ def registrations(qct: Volume, bones: Volume, targets: int, starts: int) -> None
         name: bone_model(qct, bones, labels, config.voxel_mm, centre_mm=heads.get(name))
         for name, labels in BODIES.items()
     }
-    limits = Limits.of(config)
-    plan = Plan.of(config, config.depth_range_mm)
+    limits = limits_of(config)
+    plan = plan_of(config, config.depth_range_mm)
     rng = np.random.default_rng(1)
     errors: dict[str, list] = {name: [] for name in BODIES}
     seconds = []

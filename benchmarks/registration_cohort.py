@@ -48,10 +48,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.registration_tables import LIMITS, STUCK, print_success, print_verdict
 from benchmarks.thick_slices import in_thick_slices
-from scripts.register_xrays import MODEL_OPTIONS
+from scripts.register_xrays import MODEL_OPTIONS, plan_of
 
 CONFIG = RegistrationConfig()
-PLAN = Plan.of(CONFIG, CONFIG.depth_range_mm)
+PLAN = plan_of(CONFIG, CONFIG.depth_range_mm)
 START = unit_ranges(10.0, 20.0, 0.0) + unit_ranges(0.0, 0.0, 50.0)
 STEM_RADIUS_MM, STEM_LENGTH_MM = 7.0, 120.0
 METAL_NEPERS = 1.0

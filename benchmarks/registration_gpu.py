@@ -35,8 +35,11 @@ from osteoray.registration.bone_models import BODIES, BoneModel, bone_model
 from osteoray.registration.lock_step import in_lock_step
 from osteoray.registration.parametrisation import PoseSpace, mean_image_distance_mm, unit_ranges
 from osteoray.registration.targets import gradient_target, xray_level
-from osteoray.registration.verdict import Limits
-from osteoray.registration.xray import Plan, Registration, register_xray
+from osteoray.registration.xray import Registration, register_xray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts.register_xrays import limits_of, plan_of
 
 BATCHES = (1, 8, 32, 128)
 POSES = 24
@@ -54,8 +57,8 @@ class Case:
 
     def register(self, renderer: SearchRenderer) -> Registration:
         """Find all bones."""
-        rng, plan = np.random.default_rng(self.seed), Plan.of(CONFIG, CONFIG.depth_range_mm)
-        where = self.image, self.camera, self.models, plan, Limits.of(CONFIG), rng
+        rng, plan = np.random.default_rng(self.seed), plan_of(CONFIG, CONFIG.depth_range_mm)
+        where = self.image, self.camera, self.models, plan, limits_of(CONFIG), rng
         return register_xray("X", *where, renderer=renderer)
 
 

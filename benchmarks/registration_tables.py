@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scripts.register_xrays import limits_of
 
 from osteoray.config.registration import RegistrationConfig
-from osteoray.registration.verdict import Limits, Quality, findings
+from osteoray.registration.verdict import Quality, findings
 
-LIMITS = Limits.of(RegistrationConfig())
+LIMITS = limits_of(RegistrationConfig())
 WRONG_MM = 2.0
 HOPELESS = ("mirrored", "another patient's X-ray")
 STUCK = "stuck at a wrong optimum"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from osteoray.radiography.shear_warp import render
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel, patient_models
 from osteoray.registration.femur_pose import femur_pose
 from osteoray.registration.lock_step import in_lock_step
+from osteoray.registration.parametrisation import unit_ranges
+from osteoray.registration.search import Effort
 from osteoray.registration.verdict import Limits, pose_findings
 from osteoray.registration.xray import Plan, Registration, register_xray, start_camera
 from osteoray.report.registration_picture import picture_camera, registration_picture
@@ -92,11 +94,30 @@ def views(ingest: Manifest, models: dict[str, BoneModel], femurs: dict, config: 
             camera=start_camera(*geometry, source_patient_mm, models["pelvis"].centre_mm),
             models={name: model for name, model in models.items() if name not in unusable_names(usable)},
             femurs=usable,
-            plan=Plan.of(config, depth_range_mm(facts, config)),
+            plan=plan_of(config, depth_range_mm(facts, config)),
             exposed=tuple(facts["field"]) if facts.get("field") else None,
             metal=tuple(tuple(box) for box in facts.get("metal", ())),
             seed=(config.seed, number),
         )
+
+
+def limits_of(config: RegistrationConfig) -> Limits:
+    """The limits of a configuration."""
+    return Limits(**{field.name: getattr(config, field.name) for field in fields(Limits)})
+
+
+def plan_of(config: RegistrationConfig, depth_range_mm: float) -> Plan:
+    """The search as a configuration wants it, within a half width of the pelvis's depth in mm."""
+    most, agreement_mm = config.most_searches, config.most_disagreement_mm
+    return Plan(
+        pixel_mm=config.pixel_mm,
+        pelvis_ranges=unit_ranges(config.rotation_range_deg, config.lateral_range_mm, depth_range_mm),
+        femur_ranges=unit_ranges(
+            config.femur_rotation_range_deg, config.femur_shift_range_mm, config.femur_depth_range_mm
+        ),
+        pelvis_effort=Effort(config.population, config.generations, most, agreement_mm),
+        femur_effort=Effort(config.population, config.femur_generations, most, agreement_mm),
+    )
 
 
 def unusable_names(femurs: dict) -> set[str]:
@@ -106,7 +127,7 @@ def unusable_names(femurs: dict) -> set[str]:
 
 def registered(views: Iterator[View], config: RegistrationConfig) -> Iterator[tuple[View, Registration]]:
     """Each X-ray with its registration: one after the other on the processor, all in lock-step on a GPU."""
-    limits = Limits.of(config)
+    limits = limits_of(config)
     problem = gpu_problem() if config.device == "cuda" else None
     if problem:
         print(f"registration.device: expected a GPU for cuda, got {problem}. Set cpu; registering on the processor.")
@@ -134,7 +155,7 @@ def record(manifest: Manifest, view: View, result: Registration, config: Registr
             axes = [np.array(femur[name], float) for name in ("shaft_axis", "head_centre_mm", "neck_centre_mm")]
             angles = femur_pose(pose, *axes, side)
             entry["pose_deg"][side.value] = vars(angles)
-            manifest.findings += pose_findings(angles, Limits.of(config), view.xray_id, side.value)
+            manifest.findings += pose_findings(angles, limits_of(config), view.xray_id, side.value)
     manifest.facts["xrays"][view.xray_id] = entry
     path = manifest.path.with_suffix("") / f"{view.xray_id}.png"
     draw(path, view.radiograph, camera, view.models, result)

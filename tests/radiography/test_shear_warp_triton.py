@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -184,12 +185,84 @@ def test_a_refinement_goes_where_the_processors_goes(renderer, scenes):
     assert correlation > PROCESSOR.gradient_correlations(bone, target, space.poses(start[None]))[0]
 
 
-def test_what_does_not_fit_is_launched_in_portions(renderer, scenes, monkeypatch):
+class Counted:
+    """A kernel that counts its launches."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+        self.launches = 0
+
+    def __getitem__(self, grid):
+        self.launches += 1
+        return self.kernel[grid]
+
+
+@pytest.fixture
+def launched(renderer, monkeypatch):
+    """Answers where so many pixels fit into one launch, and the number of launches."""
+
+    def answer(pixels, question, requests):
+        shear = Counted(renderer._launch.kernels.shear)
+        with monkeypatch.context() as patch:
+            patch.setattr(renderer._launch.kernels, "shear", shear)
+            patch.setattr(renderer._launch, "MOST_PIXELS", pixels)
+            return renderer.answer(question, requests), shear.launches
+
+    return answer
+
+
+def plane_pixels(renderer, requests):
+    return sum(renderer._launch._plane_pixels(renderer._view(*request[:3])) for request in requests)
+
+
+def test_bones_that_do_not_fit_are_launched_in_portions(renderer, launched, scenes):
     requests = [(bone, target, POSES[:1]) for bone, _, target in scenes]
-    whole = renderer.answer("gradient_correlations", requests)
-    monkeypatch.setattr(renderer._launch, "MOST_PLANE_PIXELS", 1)
-    for scores, expected in zip(renderer.answer("gradient_correlations", requests), whole, strict=True):
-        np.testing.assert_array_equal(scores, expected)
+    fitting = plane_pixels(renderer, requests)
+    whole, launches = launched(fitting, "gradient_correlations", requests)
+    assert launches == 1
+    portions, launches = launched(fitting - 1, "gradient_correlations", requests)
+    assert launches == len(requests)
+    np.testing.assert_array_equal(np.concatenate(portions), np.concatenate(whole))
+
+
+def test_poses_that_do_not_fit_are_launched_in_portions(launched, scenes):
+    bone, camera, target = scenes[1]
+    for question, request in {
+        "gradient_correlations": (bone, target, POSES),
+        "render": (bone, camera.K, POSES, camera.shape),
+    }.items():
+        whole, launches = launched(2**28, question, [request])
+        assert launches == 1
+        portions, launches = launched(1, question, [request])
+        assert launches == len(POSES)
+        np.testing.assert_array_equal(portions[0], whole[0])
+
+
+def test_drawn_images_count_towards_a_launch(renderer, launched, scenes):
+    bone, camera, target = scenes[1]
+    request, drawn = (bone, camera.K, POSES[:2], camera.shape), 2 * camera.shape[0] * camera.shape[1]
+    fitting = plane_pixels(renderer, [(bone, target, POSES[:2])]) + drawn
+    assert launched(fitting, "render", [request])[1] == 1
+    assert launched(fitting - 1, "render", [request])[1] == 2
+
+
+def test_stored_gradients_count_towards_a_launch_and_a_linearisation_is_never_split(
+    renderer, launched, scenes, equations
+):
+    request = linearised(scenes[1])
+    planes = plane_pixels(renderer, [request])
+    too_few = planes + 26 * request[1].weights.size - 1
+    assert too_few > 2 * planes
+    portions, launches = launched(too_few, "normal_equations", [request] * 2)
+    assert launches == 2
+    for found in portions:
+        np.testing.assert_array_equal(found.hessian, equations[1].hessian)
+
+
+def test_a_linearisation_has_thirteen_poses(renderer, scenes):
+    bone, target, poses, *others = linearised(scenes[1])
+    with pytest.raises(ValueError, match="views: expected 13 poses each, got 12"):
+        renderer.answer("normal_equations", [(bone, target, poses[:12], *others)])
 
 
 def test_plane_images_are_as_large_as_on_the_processor(renderer, scenes):
@@ -235,6 +308,24 @@ def test_what_no_longer_lives_is_not_kept_on_the_device(renderer):
     assert len(renderer._volumes) == held + 1
     del bone
     assert len(renderer._volumes) == held
+
+
+def test_pictures_stay_on_the_device_as_long_as_their_target_lives(renderer, scenes):
+    bone, camera, _ = scenes[1]
+    target = target_of(bone, camera, 4)
+    held = len(renderer._pictures)
+    renderer.gradient_correlations(bone, target, POSES[:1])
+    picture = weakref.ref(renderer._pictures[target])
+    renderer.gradient_correlations(bone, target, POSES[1:2])
+    assert renderer._pictures[target] is picture()
+    assert len(renderer._pictures) == held + 1
+    del target
+    assert len(renderer._pictures) == held
+    assert picture() is None
+
+
+def test_the_smallest_launch_runs(renderer):
+    renderer._launch.try_launch(renderer._device)
 
 
 POINTERS = {

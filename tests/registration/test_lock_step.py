@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import fields
 from functools import partial
+from queue import Queue
 
 import numpy as np
 import pytest
+from scripts.register_xrays import limits_of, plan_of
 
 from osteoray.config.registration import RegistrationConfig
 from osteoray.imaging.radiograph import Radiograph
@@ -15,11 +18,10 @@ from osteoray.registration.lock_step import in_lock_step
 from osteoray.registration.parametrisation import PoseSpace
 from osteoray.registration.search import refine
 from osteoray.registration.targets import gradient_target, xray_level
-from osteoray.registration.verdict import Limits
-from osteoray.registration.xray import Plan, register_xray, start_camera
+from osteoray.registration.xray import register_xray, start_camera
 
 CONFIG = RegistrationConfig(most_searches=2)
-PLAN, LIMITS = Plan.of(CONFIG, CONFIG.depth_range_mm), Limits.of(CONFIG)
+PLAN, LIMITS = plan_of(CONFIG, CONFIG.depth_range_mm), limits_of(CONFIG)
 
 
 class Counted(ProcessorRenderer):
@@ -145,3 +147,79 @@ def test_a_question_that_cannot_be_answered_fails_who_asked_it(phantom, models, 
 
 def test_nobody_makes_no_results():
     assert in_lock_step(PROCESSOR, []) == []
+
+
+class Buffer:
+    """Something on the device."""
+
+
+class TooSmall(ProcessorRenderer):
+    """A renderer whose launches of several requests fail; it counts the buffers of failed launches that still live."""
+
+    def __init__(self):
+        self.buffers = []
+        self.living = []
+
+    def answer(self, question, requests):
+        self.living.append(sum(buffer() is not None for buffer in self.buffers))
+        buffer = Buffer()
+        self.buffers.append(weakref.ref(buffer))
+        if len(requests) > 1:
+            raise MemoryError("out of memory")
+        return super().answer(question, requests)
+
+
+def test_nothing_of_a_failed_launch_is_left_when_everyone_is_answered_alone(question):
+    renderer = TooSmall()
+    results = in_lock_step(renderer, [partial(question, number, 1) for number in range(3)])
+    assert [result.result()[0] for result in results] == [0, 1, 2]
+    assert renderer.living == [0, 0, 0, 0]
+
+
+def test_an_error_that_is_kept_keeps_nothing_of_its_launch(question):
+    class Broken(TooSmall):
+        def answer(self, question, requests):
+            return super().answer(question, requests * 2)
+
+    renderer = Broken()
+    results = in_lock_step(renderer, [partial(question, 0, 1)])
+    with pytest.raises(MemoryError, match="out of memory"):
+        results[0].result()
+    assert [buffer() for buffer in renderer.buffers] == [None]
+
+
+class Interrupted(ProcessorRenderer):
+    """A renderer that is stopped from the keyboard."""
+
+    def answer(self, question, requests):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_batch_leaves_nobody_waiting(question):
+    ends = Queue()
+
+    def ask(renderer):
+        try:
+            question(0, 1, renderer)
+        except RuntimeError as error:
+            ends.put(str(error))
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        in_lock_step(Interrupted(), [ask, ask])
+    for _ in range(2):
+        assert "end of the batch" in ends.get(timeout=60)
+
+
+def test_who_asks_after_an_interruption_is_not_left_waiting(question):
+    ends = Queue()
+
+    def ask_twice(renderer):
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="end of the batch"):
+                question(0, 1, renderer)
+        ends.put("over")
+
+    with pytest.raises(KeyboardInterrupt):
+        in_lock_step(Interrupted(), [ask_twice])
+    assert ends.get(timeout=60) == "over"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scripts.register_xrays import limits_of
 
 from osteoray.config.registration import RegistrationConfig
 from osteoray.geometry.affines import affine
@@ -13,10 +14,10 @@ from osteoray.geometry.camera import ap_camera_from_world
 from osteoray.registration.articulated import Placed
 from osteoray.registration.femur_pose import FemurPose
 from osteoray.registration.parametrisation import PoseSpace
-from osteoray.registration.verdict import Limits, Quality, findings, joint_shift_mm, pose_findings
+from osteoray.registration.verdict import Quality, findings, joint_shift_mm, pose_findings
 
 CONFIG = RegistrationConfig()
-LIMITS = Limits.of(CONFIG)
+LIMITS = limits_of(CONFIG)
 GOOD = Quality(
     agreement_mm=0.5,
     z=8.0,

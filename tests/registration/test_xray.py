@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
+from scripts.register_xrays import limits_of
 
 from osteoray.config.registration import RegistrationConfig
 from osteoray.geometry.affines import apply_affine
@@ -15,11 +16,10 @@ from osteoray.imaging.radiograph import Radiograph
 from osteoray.registration.articulated import place_pelvis, scene
 from osteoray.registration.parametrisation import mean_image_distance_mm, unit_ranges
 from osteoray.registration.search import Effort
-from osteoray.registration.verdict import Limits
 from osteoray.registration.xray import Plan, register_xray, start_camera
 
 CONFIG = RegistrationConfig()
-LIMITS = Limits.of(CONFIG)
+LIMITS = limits_of(CONFIG)
 PLAN = Plan(
     CONFIG.pixel_mm,
     unit_ranges(20.0, 60.0, 100.0),

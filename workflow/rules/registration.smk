@@ -24,6 +24,9 @@ rule register_xrays:
     conda:
         # The GPU's kernels need torch and Triton.
         "../../envs/learning.yaml" if CONFIG.registration.device == "cuda" else "../../envs/imaging.yaml"
+    group:
+        # A job of its own where it needs a GPU, which the other rules of the group would hold idle.
+        None if CONFIG.registration.device == "cuda" else "measure"
     shell:
         'python "$SCRIPTS/register_xrays.py" --ingest {input.ingest:q} --calibration {input.calibration:q}'
         " --segmentation {input.segmentation:q} --config {params.config:q}"

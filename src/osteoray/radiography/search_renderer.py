@@ -140,8 +140,10 @@ PROCESSOR = ProcessorRenderer()
 
 
 class GpuRenderer:
-    """Triton kernels; see `shear_warp_triton`. Bones and X-rays are copied to the device when first seen and stay there
-    as long as they live.
+    """Triton kernels; see `shear_warp_triton`.
+
+    A bone and a target are copied to the device when first seen and stay there as long as they live; `render` sends
+    its blank picture each time.
 
     Args:
         device: "cuda", or "cpu" where the kernels run in Triton's interpreter.
@@ -225,13 +227,25 @@ class GpuRenderer:
 
 
 def gpu_problem() -> str | None:
-    """Why `GpuRenderer` cannot work here; None where it can."""
+    """Why `GpuRenderer` cannot work here, in one line; None where it can.
+
+    A kernel is launched to find out: for its first launch Triton compiles a part of itself, which needs a C compiler
+    and Python's headers.
+    """
     try:
         import torch
         import triton  # noqa: F401
     except ImportError as error:
         return f"no module {error.name}"
-    return None if torch.cuda.is_available() else "no CUDA device"
+    if not torch.cuda.is_available():
+        return "no CUDA device"
+    try:
+        from osteoray.radiography.shear_warp_launch import try_launch
+
+        try_launch("cuda")
+    except Exception as error:
+        return " ".join(f"a failed launch, {type(error).__name__}: {error}".split())
+    return None
 
 
 def dense(bone: SlicedDensity) -> Float[np.ndarray, "slices rows columns"]:

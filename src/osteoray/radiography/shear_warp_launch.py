@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 
 import numpy as np
@@ -16,14 +16,16 @@ TILE = 16, 64
 """Rows and columns of the plane image or of the detector that one program makes."""
 BLOCK, BLOCKS = 64, 16
 """Pixels that the normal equations take at a time, and how often one program does so."""
-MOST_PLANE_PIXELS = 2**28
-"""Pixels of all plane images of one launch (1 GiB); more are launched in portions."""
+MOST_PIXELS = 2**28
+"""Pixels of one launch (1 GiB), of plane images and of what is stored per pose; more are launched in portions."""
 LARGEST_PLANE = 16
 """A plane image of more times the pixels of a slice than this is not made: the focus all but touches the volume."""
 SUMS = 8
 """Sums of a comparison, of which six are used: see `shear_warp_triton.compare`."""
 FIELDS = 8
 """Images of the normal equations, of which seven are used: change per unit of six parameters, and the residual."""
+DIFFERENCED = 13
+"""Poses of a linearisation: the middle, a step forward and a step back in each of six parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,8 @@ class Views:
         density: g/cm² per millimetre of path, (slices, rows, columns) with empty margins, float32.
         picture: (layers, rows, columns) float32: ray lengths, background; for comparisons also weights and the X-ray's
             normalised row and column gradients.
-        mapping: as from `shear_warp.warps`.
+        mapping: as from `shear_warp.warps`, in voxels of the density: columns 0 to 2 times a pixel's (column, row, 1)
+            are the direction of its ray, column 3 is the focus; rows are slice, row and column.
     """
 
     density: torch.Tensor
@@ -60,21 +63,42 @@ class _Sheared:
         return torch.empty(shape, dtype=torch.float32, device=self.plane_images.device)
 
 
-def _in_portions(answer: Callable) -> Callable:
-    """Halve the views until their plane images fit into one launch; further arguments go by view."""
+def _in_portions(stored: int, *, by_pose: bool) -> Callable[[Callable], Callable]:
+    """Halve the views, and if `by_pose` the poses of a single one, until everything on the device fits.
 
-    @wraps(answer)
-    def whole(views: Sequence[Views], *others: Sequence) -> list:
-        if len(views) == 1 or sum(_plane_pixels(view) for view in views) <= MOST_PLANE_PIXELS:
-            return answer(views, *others)
-        middle = len(views) // 2
-        first = whole(views[:middle], *(other[:middle] for other in others))
-        return first + whole(views[middle:], *(other[middle:] for other in others))
+    Args:
+        stored: images of each pose that stay on the device beside its plane image.
+        by_pose: whether a view's answer is one of its poses after the other, and only the views are asked for;
+            otherwise further arguments go by view, and a view is never split, however large.
+    """
 
-    return whole
+    def decorated(answer: Callable) -> Callable:
+        @wraps(answer)
+        def whole(views: Sequence[Views], *others: Sequence) -> list:
+            if sum(_plane_pixels(view) + stored * len(view.mapping) * view.pixels for view in views) <= MOST_PIXELS:
+                return answer(views, *others)
+            if len(views) > 1:
+                middle = len(views) // 2
+                first = whole(views[:middle], *(other[:middle] for other in others))
+                return first + whole(views[middle:], *(other[middle:] for other in others))
+            poses = views[0].mapping
+            if not by_pose or len(poses) == 1:
+                return answer(views, *others)
+            middle = len(poses) // 2
+            halves = [replace(views[0], mapping=half) for half in (poses[:middle], poses[middle:])]
+            return [np.concatenate([whole([half])[0] for half in halves])]
+
+        return whole
+
+    return decorated
 
 
-@_in_portions
+def try_launch(device: str) -> None:
+    """Launch the smallest kernel and wait for it, to raise what keeps kernels from running on a device."""
+    _totalled(torch.zeros((1, 1, SUMS), dtype=torch.float32, device=device), np.ones(1, np.int64)).cpu()
+
+
+@_in_portions(stored=1, by_pose=True)
 def images(views: Sequence[Views]) -> list[Float[np.ndarray, "_ _ _"]]:
     """Background plus areal density in g/cm² by view: (poses, rows, columns)."""
     sizes = [view.pixels for view in views]
@@ -87,7 +111,7 @@ def images(views: Sequence[Views]) -> list[Float[np.ndarray, "_ _ _"]]:
     return [part.reshape(-1, *view.picture.shape[1:]) for part, view in zip(parts, views, strict=True)]
 
 
-@_in_portions
+@_in_portions(stored=0, by_pose=True)
 def correlations(views: Sequence[Views]) -> list[Float[np.ndarray, "_"]]:
     """Weighted gradient correlation of each pose, by view; 0 for an image without gradients."""
     sheared = _sheared(views, [0] * len(views))
@@ -98,20 +122,26 @@ def correlations(views: Sequence[Views]) -> list[Float[np.ndarray, "_"]]:
     return np.split(scores.cpu().numpy(), np.cumsum([len(view.mapping) for view in views])[:-1])
 
 
-@_in_portions
+@_in_portions(stored=2, by_pose=False)
 def products(
     views: Sequence[Views], steps: Sequence[float], odd_rows: Sequence[Bool[np.ndarray, "_"]]
 ) -> list[Float[np.ndarray, "2 7 7"]]:
     """Products of the changes of the normalised gradient images per unit of six parameters, and of the residual.
 
     Args:
-        views: 13 poses each: the middle, a step forward in every parameter, a step back in every parameter.
+        views: `DIFFERENCED` poses each: the middle, a step forward in every parameter, a step back in every parameter.
         steps: their length in units, by view.
         odd_rows: by view, for each row of the picture, whether it counts in the second matrix or in the first.
 
     Returns:
         By view, for even and odd rows: 6 x 6 products of the changes, with those of the residual in row and column 6.
+
+    Raises:
+        ValueError: another number of poses.
     """
+    for view in views:
+        if len(view.mapping) != DIFFERENCED:
+            raise ValueError(f"views: expected {DIFFERENCED} poses each, got {len(view.mapping)}")
     sizes = [2 * view.pixels for view in views]
     sheared = _sheared(views, sizes)
     begins = np.cumsum([0] + [len(view.mapping) * size for view, size in zip(views, sizes, strict=True)])

@@ -1,14 +1,15 @@
 """The search renderer's kernels for a GPU: the mathematics of `shear_warp_kernels`, many bones and X-rays at once.
 
 A program is one pose and one tile (`shear_warp_launch` has the tables). Poses may belong to bones, X-rays and detectors
-of any size. A program reads nothing of other poses and adds in a fixed order, without atomics: a pose's result is the
-same bits whatever else is in the launch. What is rendered for a score is never stored: each pixel looks up its four
-neighbours in the plane image, which stays in cache.
+of any size. A program reads nothing of other poses (`multiply`: nothing of other linearisations) and adds in a fixed
+order, without atomics: a result is the same bits whatever else is in the launch. What is rendered for a score is never
+stored: each pixel looks up its four neighbours in the plane image, which stays in cache.
 
 Positions within a tile are float32, relative to the tile's corner, whose own position is a float64 scalar: nothing
 large is subtracted in float32. The kernels also run in Triton's interpreter (TRITON_INTERPRET=1 while this module is
 imported), on tensors in the processor's memory. They sum with `tl.reduce`, because `tl.sum` is itself a kernel,
-compiled or interpreted as the environment was when Triton was first imported.
+compiled or interpreted as the environment was when Triton was first imported. `tl.standard._sum_combine` is private to
+Triton, whose version the locks pin.
 """
 
 from __future__ import annotations

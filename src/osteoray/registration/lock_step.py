@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Condition, Thread
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,10 +36,13 @@ def in_lock_step(
     """
     batch = _Batch(renderer, len(registrations))
     results: list[Future[Result]] = [Future() for _ in registrations]
-    for registration, result in zip(registrations, results, strict=True):
-        # Daemons: an interrupted batch does not keep the process alive.
-        Thread(target=batch.run, args=(registration, result), daemon=True).start()
-    batch.serve()
+    try:
+        for registration, result in zip(registrations, results, strict=True):
+            # Daemons: an interrupted batch does not keep the process alive.
+            Thread(target=batch.run, args=(registration, result), daemon=True).start()
+        batch.serve()
+    finally:
+        batch.end()
     return results
 
 
@@ -49,6 +53,8 @@ class _Batch:
         self._renderer = renderer
         self._living = members
         self._waiting: list[tuple[Question, tuple, Future]] = []
+        self._asked: list[tuple[Question, tuple, Future]] = []
+        self._has_ended = False
         self._changed = Condition()
 
     def render(
@@ -93,27 +99,47 @@ class _Batch:
         while self._living:
             with self._changed:
                 self._changed.wait_for(lambda: len(self._waiting) == self._living)
-                asked, self._waiting = self._waiting, []
-            for question in dict.fromkeys(question for question, _, _ in asked):
-                self._answer(question, [(request, answer) for kind, request, answer in asked if kind == question])
+                self._asked, self._waiting = self._waiting, []
+            for question in dict.fromkeys(question for question, _, _ in self._asked):
+                self._answer(question, [(request, answer) for kind, request, answer in self._asked if kind == question])
+
+    def end(self) -> None:
+        """Nobody answers any more: whoever waits, or asks later, gets an exception."""
+        with self._changed:
+            self._has_ended = True
+            unanswered = [answer for _, _, answer in (*self._asked, *self._waiting)]
+        for answer in unanswered:
+            if not answer.done():
+                answer.set_exception(_interrupted())
 
     def _ask(self, question: Question, *request: Any) -> Any:
         answer: Future = Future()
         with self._changed:
+            if self._has_ended:
+                raise _interrupted()
             self._waiting.append((question, request, answer))
             self._changed.notify()
         return answer.result()
 
     def _answer(self, question: Question, asked: list[tuple[tuple, Future]]) -> None:
         """Answer one kind of question; if that fails, each alone, so that only whose fault it is fails."""
+        answers: list[Any] | None = None
         try:
             answers = self._renderer.answer(question, [request for request, _ in asked])
         except Exception as error:
+            # Its frames would hold what the launch had put on the device as long as anybody holds the error.
+            clear_frames(error.__traceback__)
             if len(asked) == 1:
                 asked[0][1].set_exception(error)
-            else:
-                for one in asked:
-                    self._answer(question, [one])
+                return
+        # After the handler, so that the error is forgotten before the next launch.
+        if answers is None:
+            for one in asked:
+                self._answer(question, [one])
             return
         for (_, waiting), answer in zip(asked, answers, strict=True):
             waiting.set_result(answer)
+
+
+def _interrupted() -> RuntimeError:
+    return RuntimeError("renderer: expected an answer, got the end of the batch. Look at what ended it.")

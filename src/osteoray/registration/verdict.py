@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from osteoray.config.registration import RegistrationConfig
 from osteoray.errors.verdict import Finding
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera
@@ -31,7 +30,7 @@ FIELD_RADIUS_MM = 120.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of the scores; see `RegistrationConfig` for meaning and units."""
+    """Limits of the scores; meaning and units as in the configuration section of the same names."""
 
     most_disagreement_mm: float
     least_z: float
@@ -47,11 +46,6 @@ class Limits:
     most_flexion_deg: float
     most_abduction_deg: float
     rotation_deg: tuple[float, float]
-
-    @classmethod
-    def of(cls, config: RegistrationConfig) -> Limits:
-        """The limits of a configuration."""
-        return cls(**{name: getattr(config, name) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from osteoray.config.registration import RegistrationConfig
 from osteoray.errors.verdict import Finding, Verdict
 from osteoray.geometry.camera import Camera, ap_camera_from_world
 from osteoray.imaging.bones import Side
@@ -16,7 +15,6 @@ from osteoray.radiography.search_renderer import PROCESSOR, SearchRenderer
 from osteoray.registration.articulated import PELVIS, Placed, Scene, place_femur, place_pelvis, scene, sweep
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel
 from osteoray.registration.mirroring import mirrored_similarity
-from osteoray.registration.parametrisation import unit_ranges
 from osteoray.registration.search import Effort
 from osteoray.registration.targets import NothingShown, shown_pixels
 from osteoray.registration.verdict import Limits, Quality, field_findings, findings, quality, shown_share
@@ -34,7 +32,7 @@ HOPELESS_SHARE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How to search; see `RegistrationConfig` for meaning and units.
+    """How to search.
 
     Attributes:
         pixel_mm: pixel size at the detector of each level.
@@ -49,18 +47,6 @@ class Plan:
     femur_ranges: Float[np.ndarray, "6"]
     pelvis_effort: Effort
     femur_effort: Effort
-
-    @classmethod
-    def of(cls, config: RegistrationConfig, depth_range_mm: float) -> Plan:
-        """The search as a configuration wants it, within a half width of the pelvis's depth in mm."""
-        most, agreement_mm = config.most_searches, config.most_disagreement_mm
-        return cls(
-            config.pixel_mm,
-            unit_ranges(config.rotation_range_deg, config.lateral_range_mm, depth_range_mm),
-            unit_ranges(config.femur_rotation_range_deg, config.femur_shift_range_mm, config.femur_depth_range_mm),
-            Effort(config.population, config.generations, most, agreement_mm),
-            Effort(config.population, config.femur_generations, most, agreement_mm),
-        )
 
 
 @dataclass(frozen=True, eq=False)
