@@ -17,6 +17,8 @@ BLOCK = 4096
 def resize_volume(volume: Float32[np.ndarray, "k j i"], shape: tuple[int, ...]) -> Float32[np.ndarray, "a b c"]:
     """Resize a volume as `resize_image` does an image; only the axes that change cost time.
 
+    A volume that has the shape already is returned itself, not copied.
+
     Args:
         volume: intensive values (shares, attenuation), which are averaged and never summed.
         shape: voxels along k, j and i.

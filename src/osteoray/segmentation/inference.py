@@ -130,7 +130,7 @@ def context_of(
 def moments(
     probability: Float[Tensor, "samples bones *n"],
 ) -> tuple[Float[Tensor, "bones *n"], Float[Tensor, "*n"]]:
-    """Mean over samples, and variance averaged over all classes with the background."""
+    """Mean over samples (0..1), and variance averaged over all classes with the background (0..0.25)."""
     mean = probability.mean(dim=0)
     # Several times as fast as `var` over so few samples.
     difference = probability - mean
