@@ -96,7 +96,7 @@ class SegmentationConfig(Section):
     """Distance of the head-neck cut from the head's centre along the neck, in head radii."""
     total_hip_cut_mm: float = Field(10.0, ge=0.0, le=60.0)
     """End of the total hip of DXA below the same edge, not below the distal cut (Hologic: 10 pixels of about 1 mm)."""
-    max_doubt: float = Field(0.012, ge=0.0, le=1.0)
+    max_doubt: float = Field(0.015, ge=0.0, le=1.0)
     """Doubt of a bone (predictive variance in and around it, over its volume) above which it is called uncertain."""
     metal_hu: float = Field(2500.0, ge=1500.0)
     """HU above which a voxel near a femur counts as metal."""
