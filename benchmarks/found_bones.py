@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scripts.score_against_truth import ideal_densities, true_mask_densities
 
 CUT_MM = SegmentationConfig().distal_cut_mm
+DOUBTS = (0.012, 0.015, 0.02, 0.025)
 GROUPS = {
     "hip bones": (Bone.LEFT_HIP, Bone.RIGHT_HIP),
     "femurs": (Bone.LEFT_FEMUR, Bone.RIGHT_FEMUR),
@@ -44,7 +45,7 @@ class Findings:
     """What is collected over the patients, one entry per bone, femur or hip."""
 
     agreements: dict[str, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
-    doubts: list[tuple[float, float]] = field(default_factory=list)
+    doubts: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     landmarks: list[tuple[float, float, float, float]] = field(default_factory=list)
     densities: list[tuple[float, float, float, float]] = field(default_factory=list)
     codes: Counter[str] = field(default_factory=Counter)
@@ -57,7 +58,7 @@ def add_bones(findings: Findings, segmentation: Manifest, truth: Manifest) -> No
         findings.agreements[group].append((agreement.dice, agreement.asd_mm, agreement.hd95_mm))
         doubt = segmentation.facts["doubt"].get(bone.name.lower())
         if doubt is not None:
-            findings.doubts.append((doubt, agreement.dice))
+            findings.doubts[group].append((doubt, agreement.dice))
 
 
 def add_femurs(findings: Findings, segmentation: Manifest, truth: Manifest) -> None:
@@ -96,9 +97,23 @@ def print_bones(findings: Findings) -> None:
         dice, asd_mm, hd95_mm = np.array(values).T
         cells = f"{dice.mean():.4f} | {dice.min():.4f} | {np.nanmean(asd_mm):.2f} | {np.nanmax(asd_mm):.2f}"
         print(f"| {name} | {len(values)} | {cells} | {np.nanmean(hd95_mm):.2f} |")
-    doubt, dice = np.array(findings.doubts).T
-    print(f"\nCorrelation of doubt with Dice: {np.corrcoef(doubt, dice)[0, 1]:.3f} on {doubt.size} bones; ", end="")
-    print(f"doubt {doubt.min():.4f} to {doubt.max():.4f}. Codes: {dict(findings.codes) or 'none'}")
+    print(f"\nCodes: {dict(findings.codes) or 'none'}")
+
+
+def print_doubt(findings: Findings) -> None:
+    """Correlation of doubt with Dice, and what limits of doubt find and warn of without need."""
+    groups = {name: np.array(pairs).T for name, pairs in findings.doubts.items()}
+    groups["all bones"] = np.concatenate(list(groups.values()), axis=1)
+    for name, (doubt, dice) in groups.items():
+        print(f"Doubt of {name}: {doubt.min():.4f} to {doubt.max():.4f}, ", end="")
+        print(f"correlation with Dice {np.corrcoef(doubt, dice)[0, 1]:.2f} ({doubt.size})")
+    doubt, dice = groups["all bones"]
+    counts = [np.count_nonzero(chosen) for chosen in (dice < 0.9, dice < 0.8, dice >= 0.9)]
+    print("\n| limit | found, Dice < 0.9 ({}) | found, Dice < 0.8 ({}) | not warned, Dice ≥ 0.9 ({}) |".format(*counts))
+    print("|---|---|---|---|")
+    for limit in DOUBTS:
+        shares = [np.mean(doubt[dice < least] > limit) if (dice < least).any() else np.nan for least in (0.9, 0.8)]
+        print(f"| {limit:g} | {shares[0]:.0%} | {shares[1]:.0%} | {np.mean(doubt[dice >= 0.9] <= limit):.0%} |")
 
 
 def print_landmarks(findings: Findings) -> None:
@@ -148,6 +163,7 @@ def main() -> None:
     if not findings.agreements or len(findings.densities) < 3:
         sys.exit(f"{args.results}: expected bones and densities of two patients or more that the network segmented")
     print_bones(findings)
+    print_doubt(findings)
     print_landmarks(findings)
     print_densities(findings)
 

@@ -324,8 +324,11 @@ def test_pictures_stay_on_the_device_as_long_as_their_target_lives(renderer, sce
     assert picture() is None
 
 
-def test_the_smallest_launch_runs(renderer):
+def test_the_smallest_launch_runs_a_kernel(renderer, monkeypatch):
+    total = Counted(renderer._launch.kernels.total)
+    monkeypatch.setattr(renderer._launch.kernels, "total", total)
     renderer._launch.try_launch(renderer._device)
+    assert total.launches == 1
 
 
 POINTERS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -139,7 +140,42 @@ class ProcessorRenderer:
 PROCESSOR = ProcessorRenderer()
 
 
-class GpuRenderer:
+class AskingRenderer(ABC):
+    """A `SearchRenderer` all of whose methods put their question to `ask`."""
+
+    @abstractmethod
+    def ask(self, question: Question, *request: Any) -> Any:
+        """The answer to one question with a method's arguments."""
+
+    def render(
+        self,
+        bone: SlicedDensity,
+        K: Float[np.ndarray, "3 3"],
+        camera_from_world: Float[np.ndarray, "poses 4 4"],
+        shape: tuple[int, int],
+    ) -> Float[np.ndarray, "poses rows columns"]:
+        """See `SearchRenderer`."""
+        return self.ask("render", bone, K, camera_from_world, shape)
+
+    def gradient_correlations(
+        self, bone: SlicedDensity, target: GradientTarget, camera_from_world: Float[np.ndarray, "poses 4 4"]
+    ) -> Float[np.ndarray, "poses"]:
+        """See `SearchRenderer`."""
+        return self.ask("gradient_correlations", bone, target, camera_from_world)
+
+    def normal_equations(
+        self,
+        bone: SlicedDensity,
+        target: GradientTarget,
+        camera_from_world: Float[np.ndarray, "13 4 4"],
+        step: float,
+        odd_rows: Bool[np.ndarray, "rows"],
+    ) -> NormalEquations:
+        """See `SearchRenderer`."""
+        return self.ask("normal_equations", bone, target, camera_from_world, step, odd_rows)
+
+
+class GpuRenderer(AskingRenderer):
     """Triton kernels; see `shear_warp_triton`.
 
     A bone and a target are copied to the device when first seen and stay there as long as they live; `render` sends
@@ -158,32 +194,9 @@ class GpuRenderer:
         self._volumes: WeakKeyDictionary[SlicedDensity, torch.Tensor] = WeakKeyDictionary()
         self._pictures: WeakKeyDictionary[GradientTarget, torch.Tensor] = WeakKeyDictionary()
 
-    def render(
-        self,
-        bone: SlicedDensity,
-        K: Float[np.ndarray, "3 3"],
-        camera_from_world: Float[np.ndarray, "poses 4 4"],
-        shape: tuple[int, int],
-    ) -> Float[np.ndarray, "poses rows columns"]:
-        """See `SearchRenderer`."""
-        return self.answer("render", [(bone, K, camera_from_world, shape)])[0]
-
-    def gradient_correlations(
-        self, bone: SlicedDensity, target: GradientTarget, camera_from_world: Float[np.ndarray, "poses 4 4"]
-    ) -> Float[np.ndarray, "poses"]:
-        """See `SearchRenderer`."""
-        return self.answer("gradient_correlations", [(bone, target, camera_from_world)])[0]
-
-    def normal_equations(
-        self,
-        bone: SlicedDensity,
-        target: GradientTarget,
-        camera_from_world: Float[np.ndarray, "13 4 4"],
-        step: float,
-        odd_rows: Bool[np.ndarray, "rows"],
-    ) -> NormalEquations:
-        """See `SearchRenderer`."""
-        return self.answer("normal_equations", [(bone, target, camera_from_world, step, odd_rows)])[0]
+    def ask(self, question: Question, *request: Any) -> Any:
+        """See `AskingRenderer`."""
+        return self.answer(question, [request])[0]
 
     def answer(self, question: Question, requests: Sequence[tuple]) -> list[Any]:
         """See `BatchRenderer`."""

@@ -13,11 +13,7 @@ from threading import Condition, Thread
 from traceback import clear_frames
 from typing import Any, TypeVar
 
-import numpy as np
-from jaxtyping import Bool, Float
-
-from osteoray.radiography.search_renderer import BatchRenderer, NormalEquations, Question, SearchRenderer
-from osteoray.radiography.shear_warp import GradientTarget, SlicedDensity
+from osteoray.radiography.search_renderer import AskingRenderer, BatchRenderer, Question, SearchRenderer
 
 Result = TypeVar("Result")
 
@@ -46,7 +42,7 @@ def in_lock_step(
     return results
 
 
-class _Batch:
+class _Batch(AskingRenderer):
     """The renderer as seen by the registrations of a batch (a `SearchRenderer`), and its other side, `serve`."""
 
     def __init__(self, renderer: BatchRenderer, members: int) -> None:
@@ -56,33 +52,6 @@ class _Batch:
         self._asked: list[tuple[Question, tuple, Future]] = []
         self._has_ended = False
         self._changed = Condition()
-
-    def render(
-        self,
-        bone: SlicedDensity,
-        K: Float[np.ndarray, "3 3"],
-        camera_from_world: Float[np.ndarray, "poses 4 4"],
-        shape: tuple[int, int],
-    ) -> Float[np.ndarray, "poses rows columns"]:
-        """See `SearchRenderer`."""
-        return self._ask("render", bone, K, camera_from_world, shape)
-
-    def gradient_correlations(
-        self, bone: SlicedDensity, target: GradientTarget, camera_from_world: Float[np.ndarray, "poses 4 4"]
-    ) -> Float[np.ndarray, "poses"]:
-        """See `SearchRenderer`."""
-        return self._ask("gradient_correlations", bone, target, camera_from_world)
-
-    def normal_equations(
-        self,
-        bone: SlicedDensity,
-        target: GradientTarget,
-        camera_from_world: Float[np.ndarray, "13 4 4"],
-        step: float,
-        odd_rows: Bool[np.ndarray, "rows"],
-    ) -> NormalEquations:
-        """See `SearchRenderer`."""
-        return self._ask("normal_equations", bone, target, camera_from_world, step, odd_rows)
 
     def run(self, registration: Callable[[SearchRenderer], Result], result: Future[Result]) -> None:
         """One registration from beginning to end."""
@@ -112,7 +81,8 @@ class _Batch:
             if not answer.done():
                 answer.set_exception(_interrupted())
 
-    def _ask(self, question: Question, *request: Any) -> Any:
+    def ask(self, question: Question, *request: Any) -> Any:
+        """See `AskingRenderer`; waits."""
         answer: Future = Future()
         with self._changed:
             if self._has_ended:
