@@ -111,6 +111,16 @@ def test_empty_bricks_are_leapt_over_without_losing_mass():
     assert sparse == pytest.approx(dense, abs=2e-4)
 
 
+@pytest.mark.parametrize("speck", [(8, 8, 8), (16, 9, 24), (17, 16, 23), (1, 1, 1)])
+def test_a_speck_on_the_edge_of_a_brick_is_seen_whole(speck):
+    grid = centred_grid((26, 26, 34), (1.0, 1.0, 1.0))
+    density = np.zeros(grid.shape, np.float32)
+    density[speck] = 900.0
+    view, volume = camera(shape=(70, 80), pitch_mm=0.5), Volume(density, grid)
+    assert areal_density_g_cm2(volume, view) == pytest.approx(march(volume, view, step_mm=0.1), abs=4e-3)
+    assert areal_density_g_cm2(volume, view).max() > 0.05
+
+
 def test_supersampling_averages_the_subpixels():
     grid = centred_grid((20, 20, 20), (1.0, 1.0, 1.0))
     density = Volume(np.random.default_rng(0).uniform(0, 500, grid.shape).astype(np.float32), grid)

@@ -137,8 +137,10 @@ def test_kernels_agree(monkeypatch, shape):
     if shear_warp_native.library() is None:
         pytest.skip("no C compiler")
     bone, camera = sliced(smooth_volume()), view().resized(shape)
-    turns = [(0.0, 0.0, 0.0), (14.0, -9.0, 30.0), (-20.0, 11.0, -4.0)]
-    shifts = [(0.0, 0.0, 0.0), (60.0, 0.0, -300.0), (-250.0, 90.0, 200.0)]
+    # The fourth is half outside the picture, the last two are so oblique that some rays run along the slices.
+    turns = [(0.0, 0.0, 0.0), (14.0, -9.0, 30.0), (-20.0, 11.0, -4.0), (0.0, 0.0, 5.0)]
+    turns += [(0.0, 0.0, 85.0), (88.0, 0.0, 0.0)]
+    shifts = [(0.0, 0.0, 0.0), (60.0, 0.0, -300.0), (-250.0, 90.0, 200.0), (190.0, 150.0, 0.0), *2 * [(0.0, 0.0, 0.0)]]
     poses = np.stack([view(turn, shift).camera_from_world for turn, shift in zip(turns, shifts, strict=True)])
     results = []
     for chosen in (shear_warp_kernels, shear_warp_native):

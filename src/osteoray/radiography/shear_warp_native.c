@@ -3,6 +3,10 @@
  * A filled run of a row is resampled once to the columns of the plane image, sixteen at a time without gathers, and
  * added to the two or three rows of the plane image that see it. Every function returns 0, or -1 without memory. */
 
+#ifdef __AVX512F__
+#pragma GCC target("prefer-vector-width=512")
+#endif
+
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,8 +15,10 @@
 #include <immintrin.h>
 #endif
 
-#define LANES 16  /* Plane images end in this many spare columns, so that whole vectors may be written. */
-#define MOST_SCALE 1.8 /* of a slice, for whole vectors */
+#define LANES 16             /* Plane images end in this many spare columns, so that whole vectors may be written. */
+#define MOST_ROWS 4          /* of the plane image that a strip is added to at a time */
+#define LEAST_SLOPE 1e-6     /* of a ray, in slices per millimetre of depth: one that runs along the slices meets none */
+#define MOST_SCALE 1.8       /* of a slice, for whole vectors */
 
 typedef struct {
     const float *density;        /* filled runs, one after the other */
@@ -28,7 +34,8 @@ typedef struct {
     float *image;                /* (rows, stride) */
     int32_t *source;             /* of each plane column: column on its left in the slice */
     float *weight;               /* of the column on its right */
-    double *place;               /* of each plane row: row in the slice */
+    int32_t *begin, *end;        /* of each slice column: the plane column on its right, and after that on its left */
+    int32_t *upper, *lower;      /* of each slice row: the first plane row that sees it, and after the last */
 } Plane;
 
 typedef struct {
@@ -65,7 +72,7 @@ static int prepare(const Bone *bone, const double *mapping, Workspace *work) {
     if ((double)plane->rows * plane->columns > 16.0 * bone->rows * bone->columns) return 0; /* It all but touches. */
     plane->seen = 1;
     plane->stride = (plane->columns + 2 * LANES - 1) / LANES * LANES;
-    const size_t need = sizeof(float) * plane->stride * (plane->rows + 2) + sizeof(double) * plane->rows;
+    const size_t need = sizeof(float) * (plane->stride * (plane->rows + 2) + 2 * (bone->columns + bone->rows));
     if (need > work->size) {
         free(plane->image);
         plane->image = malloc(need);
@@ -75,7 +82,10 @@ static int prepare(const Bone *bone, const double *mapping, Workspace *work) {
     memset(plane->image, 0, sizeof(float) * plane->stride * plane->rows);
     plane->weight = plane->image + (size_t)plane->stride * plane->rows;
     plane->source = (int32_t *)(plane->weight + plane->stride);
-    plane->place = (double *)(plane->source + plane->stride);
+    plane->begin = plane->source + plane->stride;
+    plane->end = plane->begin + bone->columns;
+    plane->upper = plane->end + bone->columns;
+    plane->lower = plane->upper + bone->rows;
     return 0;
 }
 
@@ -114,48 +124,59 @@ static inline void add_strip_wide(const Plane *plane, const Strip *strip) {
         const __m512 low = _mm512_loadu_ps(from), high = _mm512_loadu_ps(from + LANES);
         const __m512 a = _mm512_permutex2var_ps(low, left, high), b = _mm512_permutex2var_ps(low, right, high);
         const __m512 blend = _mm512_fmadd_ps(_mm512_loadu_ps(plane->weight + start), _mm512_sub_ps(b, a), a);
-        const __mmask16 inside = rest < LANES ? (__mmask16)((1u << rest) - 1) : (__mmask16)0xffff;
+        const __mmask16 inside = (__mmask16)_bzhi_u32(0xffff, rest < LANES ? rest : LANES);
         const __m512 value = _mm512_maskz_mov_ps(inside, blend);
-        for (int r = 0; r < strip->rows; r++) {
-            float *to = strip->image + (size_t)r * plane->stride + start;
+        float *to = strip->image + start;
+        for (int r = 0; r < strip->rows; r++, to += plane->stride)
             _mm512_storeu_ps(to, _mm512_fmadd_ps(_mm512_set1_ps(strip->row_weights[r]), value, _mm512_loadu_ps(to)));
-        }
     }
 }
 #else
 #define add_strip_wide add_strip
 #endif
 
+static inline int clipped(double value, int most) { return (int)fmin(fmax(value, 0), most); }
+
+/* Relate columns and rows of one slice to those of the plane image: place in the slice = shift + scale * place. */
+static void relate(const Bone *bone, Plane *plane, double shift, double row_shift, double scale) {
+    const double inverse = 1 / scale;
+    const int rows = plane->rows, columns = plane->columns;
+    int32_t *restrict source = plane->source, *restrict begin = plane->begin, *restrict end = plane->end;
+    int32_t *restrict upper = plane->upper, *restrict lower = plane->lower;
+    float *restrict weight = plane->weight;
+    for (int column = 0; column < plane->stride; column++) {
+        const double place = shift + scale * column, left = floor(place);
+        source[column] = (int32_t)left;
+        weight[column] = (float)(place - left);
+    }
+    for (int column = 0; column < bone->columns; column++) {
+        const double place = (column - shift) * inverse;
+        begin[column] = clipped(ceil(place), columns);
+        end[column] = clipped(floor(place) + 1, columns);
+    }
+    for (int row = 0; row < bone->rows; row++) {
+        upper[row] = clipped(floor((row - 1 - row_shift) * inverse) + 1, rows);
+        lower[row] = clipped(ceil((row + 1 - row_shift) * inverse), rows);
+    }
+}
+
 /* Add one slice, scaled about the focus, to the plane image. */
 static void add_slice(const Bone *bone, int slice, Plane *plane) {
     const double *mapping = plane->mapping;
-    const double scale = (slice - mapping[3]) / (plane->middle - mapping[3]), inverse = 1 / scale;
+    const double scale = (slice - mapping[3]) / (plane->middle - mapping[3]);
     const double row_shift = mapping[7] * (1 - scale) + scale * plane->row_first;
-    const double shift = mapping[11] * (1 - scale) + scale * plane->column_first;
-    int32_t *restrict source = plane->source;
-    float *restrict weight = plane->weight;
-    for (int column = 0; column < plane->stride; column++) {
-        const double place = shift + scale * column;
-        source[column] = (int32_t)floor(place);
-        weight[column] = (float)(place - floor(place));
-    }
-    for (int row = 0; row < plane->rows; row++) plane->place[row] = row_shift + scale * row;
+    relate(bone, plane, mapping[11] * (1 - scale) + scale * plane->column_first, row_shift, scale);
     const int32_t *starts = bone->run_starts + (size_t)slice * bone->rows;
-    int from = 0;
     for (int row = 0; row < bone->rows; row++) {
         if (starts[row] == starts[row + 1]) continue;
-        while (from < plane->rows && plane->place[from] <= row - 1) from++;
-        for (int upper = from; upper < plane->rows && plane->place[upper] < row + 1; upper += 4) {
-            float row_weights[4];
-            int rows = 0;
-            for (; rows < 4 && upper + rows < plane->rows && plane->place[upper + rows] < row + 1; rows++)
-                row_weights[rows] = (float)(1 - fabs(plane->place[upper + rows] - row));
+        for (int upper = plane->upper[row]; upper < plane->lower[row]; upper += MOST_ROWS) {
+            const int rows = plane->lower[row] - upper < MOST_ROWS ? plane->lower[row] - upper : MOST_ROWS;
+            float row_weights[MOST_ROWS];
+            for (int r = 0; r < MOST_ROWS; r++)
+                row_weights[r] = (float)(1 - fabs(row_shift + scale * (upper + r) - row));
             for (int n = starts[row]; n < starts[row + 1]; n++) {
                 const int32_t *run = bone->runs + 3 * (size_t)n;
-                int begin = (int)ceil((run[0] - shift) * inverse), end = (int)floor((run[1] - 1 - shift) * inverse) + 1;
-                if (begin < 0) begin = 0;
-                if (end > plane->columns) end = plane->columns;
-                const Strip strip = {bone->density + run[2] - run[0], begin, end,
+                const Strip strip = {bone->density + run[2] - run[0], plane->begin[run[0]], plane->end[run[1] - 1],
                                      plane->image + (size_t)upper * plane->stride, row_weights, rows};
                 if (scale < MOST_SCALE)
                     add_strip_wide(plane, &strip);
@@ -166,25 +187,57 @@ static void add_slice(const Bone *bone, int slice, Plane *plane) {
     }
 }
 
-/* Where the pixels of one detector row lie in the plane image. A pixel outside is moved to the rim, which is empty. */
-static void look_up(const Plane *plane, int row, int columns, Workspace *work) {
+/* Narrow a range of whole numbers x to those with a + b x >= 0. */
+static void narrow(double a, double b, int *first, int *last) {
+    if (b > 0)
+        *first = (int)fmin(fmax(ceil(-a / b), *first), *last);
+    else if (b < 0)
+        *last = (int)fmax(fmin(floor(-a / b) + 1, *last), *first);
+    else if (a < 0)
+        *last = *first;
+}
+
+/* Narrow the columns of a detector row to those whose rays meet the plane image, ahead of the focus. */
+static void seen_columns(const Plane *plane, int row, int *first, int *last) {
     const double *m = plane->mapping;
-    const double across = m[1] * row + m[2], down = m[5] * row + m[6], along = m[9] * row + m[10];
-    const double to_plane = plane->middle - m[3], row_start = m[7] - plane->row_first, start = m[11] - plane->column_first;
-    const double slope = m[0], row_slope = m[4], column_slope = m[8];
-    const double last_row = plane->rows - 1.001, last_column = plane->columns - 1.001;
+    const double to_plane = plane->middle - m[3], sign = to_plane > 0 ? 1 : -1;
+    const double depth = sign * (m[1] * row + m[2]), slope = sign * m[0];
+    narrow(depth - LEAST_SLOPE, slope, first, last);
+    for (int axis = 0; axis < 2; axis++) {
+        const double *along = m + 4 + 4 * axis;
+        const double start = along[3] - (axis ? plane->column_first : plane->row_first);
+        const double size = (axis ? plane->columns : plane->rows) - 1;
+        const double reach = fabs(to_plane) * (along[1] * row + along[2]), turn = fabs(to_plane) * along[0];
+        narrow(start * depth + reach, start * slope + turn, first, last);
+        narrow((size - start) * depth - reach, (size - start) * slope - turn, first, last);
+    }
+}
+
+/* Where the pixels of one detector row lie in the plane image. A pixel outside is moved to the rim, which is empty.
+ * From the middle pixel on, which is placed in double precision, distances are short enough for single precision. */
+static void look_up(const Plane *plane, int row, int from, int to, Workspace *work) {
+    const double *m = plane->mapping;
+    const int middle = (from + to) / 2;
+    const double depth = m[0] * middle + m[1] * row + m[2], to_plane = (plane->middle - m[3]) / depth;
+    const double down = m[4] * middle + m[5] * row + m[6], along = m[8] * middle + m[9] * row + m[10];
+    const float slope = (float)(m[0] / depth), path = (float)fabs(1 / depth);
+    const float row_slope = (float)(to_plane * (m[4] - down * m[0] / depth));
+    const float column_slope = (float)(to_plane * (m[8] - along * m[0] / depth));
+    const float row_start = (float)(m[7] - plane->row_first + to_plane * down);
+    const float column_start = (float)(m[11] - plane->column_first + to_plane * along);
+    const float last_row = plane->rows - 1.001f, last_column = plane->columns - 1.001f;
     const int stride = plane->stride;
     int32_t *restrict corner = work->corner;
     float *restrict right = work->right, *restrict below = work->below, *restrict scale = work->scale;
-    for (int column = 0; column < columns; column++) {
-        const double inverse = 1 / (slope * column + across), t = to_plane * inverse;
-        const double r = row_start + t * (row_slope * column + down), c = start + t * (column_slope * column + along);
-        const double u = fmin(fmax(r, 0), last_row), v = fmin(fmax(c, 0), last_column);
+    for (int column = from; column < to; column++) {
+        const float step = (float)(column - middle), inverse = 1 / (1 + slope * step), t = step * inverse;
+        const float u = fminf(fmaxf(row_start + t * row_slope, 0), last_row);
+        const float v = fminf(fmaxf(column_start + t * column_slope, 0), last_column);
         const int i = (int)u, j = (int)v;
         corner[column] = i * stride + j;
-        below[column] = (float)(u - i);
-        right[column] = (float)(v - j);
-        scale[column] = (float)fmin(fabs(inverse), 1e6) * (float)(t > 0);
+        below[column] = u - i;
+        right[column] = v - j;
+        scale[column] = path * inverse;
     }
 }
 
@@ -195,12 +248,14 @@ static void warp(const Plane *plane, const float *ray_lengths, int rows, int col
     const float *restrict pixels = plane->image;
     const int stride = plane->stride;
     for (int row = 0; row < rows; row++) {
-        look_up(plane, row, columns, work);
+        int first = 0, last = columns;
+        seen_columns(plane, row, &first, &last);
+        look_up(plane, row, first, last, work);
         const float *restrict length = ray_lengths + (size_t)row * columns;
         float *restrict to = image + (size_t)row * columns;
-        int column = 0;
+        int column = first;
 #ifdef __AVX512F__
-        for (; column + LANES <= columns; column += LANES) {
+        for (; column + LANES <= last; column += LANES) {
             const __m512i at = _mm512_loadu_si512(corner + column);
             const __m512 a = _mm512_i32gather_ps(at, pixels, 4), b = _mm512_i32gather_ps(at, pixels + 1, 4);
             const __m512 c = _mm512_i32gather_ps(at, pixels + stride, 4);
@@ -213,7 +268,7 @@ static void warp(const Plane *plane, const float *ray_lengths, int rows, int col
             _mm512_storeu_ps(to + column, _mm512_fmadd_ps(value, path, _mm512_loadu_ps(to + column)));
         }
 #endif
-        for (; column < columns; column++) {
+        for (; column < last; column++) {
             const int at = corner[column];
             const float a = pixels[at], b = pixels[at + 1], c = pixels[at + stride], d = pixels[at + stride + 1];
             const float top = a + right[column] * (b - a), bottom = c + right[column] * (d - c);
