@@ -172,6 +172,15 @@ def test_a_search_may_face_any_axis(turn_deg, axis):
     assert gradient_correlations(bone, target, pose) == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.parametrize("aside_mm", [1e7, 3e8, 6e8, 3e9, 1e25])
+def test_an_absurd_pose_renders_nothing(aside_mm):
+    box = Volume(np.full((20, 20, 20), 1000.0, np.float32), VoxelGrid.axial((20, 20, 20), (1.0,) * 3, (0.0,) * 3))
+    pose = np.eye(4)
+    pose[:3] = [[1, 0, 0, aside_mm], [0, 0, -1, 0], [0, 1, 0, 2]]
+    K = np.array([[100.0, 0, 8], [0, 100, 8], [0, 0, 1]])
+    assert render(sliced(box), K, pose[None], (16, 16)).max() == 0
+
+
 def test_a_pose_that_is_not_a_number_is_refused():
     bone, camera = sliced(smooth_volume()), view()
     with pytest.raises(ValueError, match="camera_from_world: expected finite poses"):

@@ -17,6 +17,7 @@
 
 #define LANES 16             /* Plane images end in this many spare columns, so that whole vectors may be written. */
 #define MOST_ROWS 4          /* of the plane image that a strip is added to at a time */
+#define FARTHEST 1e8         /* place in voxels that is still computed with */
 #define LEAST_SLOPE 1e-6     /* of a ray, in slices per millimetre of depth: one that runs along the slices meets none */
 #define MOST_SCALE 1.8       /* of a slice, for whole vectors */
 
@@ -46,7 +47,8 @@ typedef struct {
     float *right, *below, *scale;
 } Workspace;
 
-static void extent(double focus_slice, double focus, double middle, int slices, int size, int *first, int *count) {
+/* First and number of the places along one axis of the plane image that all slices cover; 0 if they are absurdly far. */
+static int extent(double focus_slice, double focus, double middle, int slices, int size, int *first, int *count) {
     double low = 1e9, high = -1e9;
     for (int end = 0; end < 2; end++)
         for (int edge = 0; edge < 2; edge++) {
@@ -55,8 +57,10 @@ static void extent(double focus_slice, double focus, double middle, int slices, 
             low = fmin(low, place);
             high = fmax(high, place);
         }
+    if (!(fabs(low) < FARTHEST && fabs(high) < FARTHEST)) return 0;
     *first = (int)floor(low);
     *count = (int)ceil(high) - *first + 2;
+    return 1;
 }
 
 /* Sizes of the plane image, and room for it. */
@@ -67,12 +71,14 @@ static int prepare(const Bone *bone, const double *mapping, Workspace *work) {
     plane->middle = 0.5 * (bone->slices - 1);
     plane->seen = 0;
     if (focus > -1 && focus < bone->slices) return 0; /* The focus lies between the slices: no such X-ray exists. */
-    extent(focus, mapping[7], plane->middle, bone->slices, bone->rows, &plane->row_first, &plane->rows);
-    extent(focus, mapping[11], plane->middle, bone->slices, bone->columns, &plane->column_first, &plane->columns);
+    if (!extent(focus, mapping[7], plane->middle, bone->slices, bone->rows, &plane->row_first, &plane->rows) ||
+        !extent(focus, mapping[11], plane->middle, bone->slices, bone->columns, &plane->column_first, &plane->columns))
+        return 0;
     if ((double)plane->rows * plane->columns > 16.0 * bone->rows * bone->columns) return 0; /* It all but touches. */
     plane->seen = 1;
     plane->stride = (plane->columns + 2 * LANES - 1) / LANES * LANES;
-    const size_t need = sizeof(float) * (plane->stride * (plane->rows + 2) + 2 * (bone->columns + bone->rows));
+    const size_t tables = 2 * ((size_t)bone->columns + bone->rows);
+    const size_t need = sizeof(float) * ((size_t)plane->stride * (plane->rows + 2) + tables);
     if (need > work->size) {
         free(plane->image);
         plane->image = malloc(need);
