@@ -74,6 +74,8 @@ def find_bones(
         manifest.add_file("uncertainty", path)
         manifest.facts["doubt"] = quality.doubt_of_bones(Volume(found.bones, ct_hu.grid), found.uncertainty)
         manifest.findings.extend(quality.doubtful_bones(manifest.facts["doubt"], config.max_doubt))
+    if found.taken_cm3:
+        manifest.facts["taken_cm3"] = found.taken_cm3
     as_found = Volume(found.bones, ct_hu.grid)
     bones = cleaned(as_found)
     manifest.facts["dropped_cm3"] = dropped_cm3(as_found, bones)

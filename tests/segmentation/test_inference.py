@@ -48,6 +48,7 @@ def test_the_fine_network_draws_boundaries_that_the_coarse_one_misses(tiny_segme
 def test_samples_differ_and_doubt_sits_at_edges(tiny_segmenter, pelvis_ct):
     result = segment_ct(tiny_segmenter, pelvis_ct, samples=6, seed=1)
     assert 0 < result.uncertainty.max() <= 0.25
+    assert set(result.taken_cm3) == {"hip", "femur", "sacrum"}
     edge = np.zeros(result.bones.shape, bool)
     for axis in range(3):
         differs = np.diff(result.bones, axis=axis) != 0

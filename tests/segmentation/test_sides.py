@@ -14,7 +14,7 @@ from osteoray.imaging.volume import Volume
 from osteoray.segmentation.bone_classes import BoneClass
 from osteoray.segmentation.cleaning import broken_bones, cleaned, dropped_cm3
 from osteoray.segmentation.quality import volumes_cm3
-from osteoray.segmentation.sides import bones_of_classes, sagittal_plane
+from osteoray.segmentation.sides import bones_of_classes, sagittal_plane, taken_cm3
 from osteoray.store.nifti import read_volume
 
 
@@ -30,6 +30,20 @@ def test_touching_hip_bones_are_cut_at_the_symphysis(pelvis_classes):
     assert volumes[Bone.LEFT_HIP] == pytest.approx(volumes[Bone.RIGHT_HIP], rel=0.03)
     assert centroid_x_mm(bones, pelvis_classes.grid, Bone.LEFT_HIP) > 40
     assert centroid_x_mm(bones, pelvis_classes.grid, Bone.RIGHT_FEMUR) < -80
+
+
+def test_what_is_taken_away_is_told(pelvis_classes):
+    whole = taken_cm3(pelvis_classes, bones_of_classes(pelvis_classes))
+    with_crumb = pelvis_classes.array.copy()
+    size = round((1500 / pelvis_classes.grid.voxel_mm3) ** (1 / 3))
+    crumb = (slice(0, size),) * 3
+    assert not with_crumb[crumb].any()
+    with_crumb[crumb] = BoneClass.FEMUR
+    classes = Volume(with_crumb, pelvis_classes.grid)
+    taken = taken_cm3(classes, bones_of_classes(classes))
+    crumb_cm3 = size**3 * pelvis_classes.grid.voxel_mm3 / 1000
+    assert taken == pytest.approx(whole | {"femur": whole["femur"] + crumb_cm3})
+    assert whole["femur"] < 0.1
 
 
 def test_a_femur_that_touches_its_socket_keeps_its_own_label(pelvis_classes):

@@ -70,7 +70,8 @@ class SegmentationConfig(Section):
     dropout: float = Field(0.05, ge=0.0, lt=0.9)
     """Probability that a channel value is dropped after each block, in training and inference (Hiasa 2020: 0.5)."""
     samples: int = Field(4, ge=2, le=50)
-    """Monte Carlo dropout samples per slice; one alone has no variance."""
+    """Monte Carlo dropout samples per slice; one alone has no variance. Every other one is seen in a mirror, so
+    choose an even number."""
     coarse_steps: int = Field(500, ge=5)
     """Optimiser steps of the coarse network."""
     fine_steps: int = Field(600, ge=5)

@@ -17,7 +17,7 @@ from osteoray.segmentation.bone_classes import SOME_BONE, BoneClass
 from osteoray.segmentation.network import BayesianUNet
 from osteoray.segmentation.patches import Rectangle, rectangles_around
 from osteoray.segmentation.segmenter import PIXELS_PER_BATCH, Segmenter, coarse_samples, with_odd_mirrored
-from osteoray.segmentation.sides import bones_of_classes
+from osteoray.segmentation.sides import bones_of_classes, taken_cm3
 from osteoray.segmentation.slices import central_window, network_input, with_neighbours
 from osteoray.segmentation.whole_femurs import whole_femurs
 
@@ -44,11 +44,13 @@ def segment_ct(segmenter: Segmenter, ct_hu: Volume, samples: int, seed: int) -> 
     box = ct_hu.cut(place)
     shares, variance = predict(segmenter, box, samples, seed)
     classes = whole_femurs(Volume(most_probable(shares, box.array.shape), box.grid))
+    as_classes = Volume(classes, box.grid)
+    found = bones_of_classes(as_classes)
     bones = np.zeros(ct_hu.array.shape, np.uint8)
-    bones[place] = bones_of_classes(Volume(classes, box.grid))
+    bones[place] = found
     uncertainty = np.zeros(ct_hu.array.shape, np.float32)
     uncertainty[place] = resize_volume(variance, box.array.shape)
-    return FoundBones(bones, uncertainty)
+    return FoundBones(bones, uncertainty, taken_cm3(as_classes, found))
 
 
 def predict(

@@ -12,7 +12,7 @@ from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.bones import Bone
 from osteoray.imaging.volume import Volume
-from osteoray.segmentation.bone_classes import BoneClass
+from osteoray.segmentation.bone_classes import CLASS_OF_BONE, BoneClass
 from osteoray.segmentation.cleaning import MIN_PART_CM3, paint_parts
 from osteoray.segmentation.leaks import SPINE_MM, without_leaks, without_spine
 
@@ -118,6 +118,18 @@ def bones_of_classes(classes: Volume) -> UInt8[np.ndarray, "k j i"]:
         paint_parts(bones, whole, bone, min_voxels)
     paint_parts(bones, classes.array == BoneClass.SACRUM, Bone.SACRUM, min_voxels)
     return bones
+
+
+def taken_cm3(classes: Volume, bones: UInt8[np.ndarray, "k j i"]) -> dict[str, float]:
+    """What `bones_of_classes` took away from every class (leaks, vertebrae, crumbs), by lower-case name.
+
+    Args:
+        classes: labels of `BoneClass`.
+        bones: labels of `Bone` made from them.
+    """
+    class_of_label = np.array([BoneClass.BACKGROUND, *(CLASS_OF_BONE[bone] for bone in Bone)], np.uint8)
+    lost = np.bincount(classes.array[classes.array != class_of_label[bones]], minlength=len(BoneClass))
+    return {kind.name.lower(): float(lost[kind] * classes.grid.voxel_mm3 / 1000) for kind in BoneClass if kind}
 
 
 def _without_leaks(mask: Bool[np.ndarray, "k j i"], classes: Volume) -> Bool[np.ndarray, "k j i"]:
