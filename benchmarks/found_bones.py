@@ -3,7 +3,8 @@
 Only patients whose bones the network found count; with `labelled: 10` of 26 virtual patients those are the 16 it has
 not seen. The truth of areal density is the noise-free, unblurred, ideally calibrated CT with the true mask and
 landmarks, by the workflow's own definition; beside it stand true masks in the scanned CT, which leave the scanner's
-share of the error, and that share against the cupping of the scan. The angle that was drawn is that of the shaft's
+share of the error, and that share against the cupping of the scan. Last come the seconds that landmarks, regions and
+density of both hips take. The angle that was drawn is that of the shaft's
 nominal axis; a drawn shaft is bowed, so that the line through its cross-sections, which defines the angle, is another.
 Run: snakemake --until measure_qct, then python benchmarks/found_bones.py --results FOLDER
 """
@@ -11,13 +12,16 @@ Run: snakemake --until measure_qct, then python benchmarks/found_bones.py --resu
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from osteoray.config.qct import QctConfig
 from osteoray.config.segmentation import SegmentationConfig
 from osteoray.errors.unreadable import Withheld
 from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Bone, Side
@@ -29,8 +33,12 @@ from osteoray.store.nifti import read_volume
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from scripts.measure_qct import measure
 from scripts.score_against_truth import ideal_densities, true_mask_densities
+from scripts.segment_bones import measure_sides
 
+TIMED = 4
+"""Patients whose seconds are measured, the first of which does not count."""
 CUT_MM = SegmentationConfig().distal_cut_mm
 DOUBTS = (0.012, 0.015, 0.02, 0.025)
 GROUPS = {
@@ -142,11 +150,25 @@ def print_densities(findings: Findings) -> None:
     print(f"\nTrue masks: error {offset:+.2f} % {slope:+.2f} % per HU of cupping.")
 
 
+def print_seconds(patients: list[tuple[Manifest, Manifest, Manifest]]) -> None:
+    """Landmarks, regions and areal density of both hips, reading of files for the density included."""
+    seconds = []
+    for ingest, calibration, segmentation in patients[:TIMED]:
+        ct_hu, bones = read_volume(ingest.file("ct")), read_volume(segmentation.file("bones")).array
+        start = time.perf_counter()
+        measure_sides(ct_hu, bones, Manifest("segmentation", ingest.patient_id, Path()), SegmentationConfig())
+        halfway = time.perf_counter()
+        measure(calibration, segmentation, QctConfig(), Manifest("densitometry", ingest.patient_id, Path()))
+        seconds.append((halfway - start, time.perf_counter() - halfway))
+    geometry, density = map(statistics.median, zip(*seconds[1:], strict=True))
+    print(f"\nBoth hips: landmarks and regions {geometry:.1f} s, areal density of all regions {density:.1f} s.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", required=True, type=Path, help="results folder of a virtual cohort")
     args = parser.parse_args()
-    findings = Findings()
+    findings, timed = Findings(), []
     for path in sorted((args.results / "segmentation").glob("*/segmentation.json")):
         segmentation = read_manifest(path)
         patient = segmentation.patient_id
@@ -160,12 +182,15 @@ def main() -> None:
         measured = read_manifest(args.results / "densitometry" / f"{patient}.json")
         if not calibration.is_withheld:
             add_densities(findings, measured, calibration, truth)
+            ingest = read_manifest(args.results / "ingest" / patient / "manifest.json")
+            timed.append((ingest, calibration, segmentation))
     if not findings.agreements or len(findings.densities) < 3:
         sys.exit(f"{args.results}: expected bones and densities of two patients or more that the network segmented")
     print_bones(findings)
     print_doubt(findings)
     print_landmarks(findings)
     print_densities(findings)
+    print_seconds(timed)
 
 
 if __name__ == "__main__":
