@@ -108,6 +108,18 @@ def test_a_stray_part_of_the_label_is_no_fragment_and_changes_nothing(femur_of, 
     assert not gap.is_fracture(MIN_SHARE)
 
 
+@pytest.mark.parametrize("above_head_mm", [0.0, 5.0])
+def test_a_tongue_of_label_between_head_and_trochanter_is_no_wall(femur_of, above_head_mm):
+    known = femur_of(Side.LEFT, SPACING_MM, shaft_below_mm=40.0)
+    ct_hu, femur, hip = build_ct(known, THIN)
+    height_mm = ct_hu.grid.coordinates_mm()[..., 2] - known.head_centre_mm[2] - above_head_mm
+    valley = bridged(Volume(femur, ct_hu.grid), 25.0).array & ~femur
+    tongue = valley & (np.abs(height_mm) < 2.0)
+    assert tongue.sum() > 100
+    gap = largest_gap(ct_hu, femur | tongue, hip)
+    assert gap.share < 0.1 and gap.loose_cm3 == 0.0
+
+
 def test_closing_fills_a_narrow_valley_and_leaves_an_edge():
     x, y = np.meshgrid(np.arange(0, 60, 1.5), np.arange(0, 30, 1.5), indexing="ij")
     points_mm = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)

@@ -17,6 +17,9 @@ from osteoray.segmentation.surface import BoneSurface, perpendicular_axes
 
 BRIDGED_MM = 4.0
 """Labels that a crack up to twice this wide has parted are joined."""
+TONGUE_MM = 2.5
+"""Labels of soft tissue up to twice this thick are no bone: bridged, a tongue between head and trochanter would be a
+wall without a cortex."""
 DEPTHS_MM = np.arange(-3.5, 5.01, 0.5)
 """Where the cortex is sampled below the surface: far enough to find it beside the surface of a poor mask."""
 DENSEST = 4
@@ -108,10 +111,11 @@ def largest_gap(ct_hu: Volume, femur: Bool[np.ndarray, "k j i"], hip: Bool[np.nd
     """
     mask = Volume(femur, ct_hu.grid)
     window = mask.window(femur, 3 * BRIDGED_MM)
-    whole, loose_cm3 = _with_fragments(bridged(mask.cut(window), BRIDGED_MM))
+    even_hu = _evened(ct_hu.cut(window))
+    whole, loose_cm3 = _with_fragments(bridged(without_tongues(mask.cut(window), even_hu), BRIDGED_MM))
     surface = BoneSurface.of(whole)
     points_mm, normals = _surface_points(surface)
-    cortex_hu = _cortex_hu(_evened(ct_hu.cut(window)), points_mm, normals)
+    cortex_hu = _cortex_hu(even_hu, points_mm, normals)
     drop = cortical_drop(points_mm, cortex_hu)
     hip_mm = apply_affine(ct_hu.grid.world_from_index, np.argwhere(hip)[::3].astype(float))
     at_joint = _near(points_mm, hip_mm)
@@ -134,6 +138,21 @@ def bridged(mask: Volume, reach_mm: float) -> Volume:
     grown = ndimage.distance_transform_edt(~inside, spacing_mm) <= reach_mm
     closed = inside | (ndimage.distance_transform_edt(grown, spacing_mm) > reach_mm)
     return Volume(closed[tuple(slice(before, -after) for before, after in pad)], mask.grid)
+
+
+def without_tongues(mask: Volume, ct_hu: Volume) -> Volume:
+    """The mask without what an opening by a ball of `TONGUE_MM` takes away, as far as it is soft tissue.
+
+    Args:
+        mask: of one bone.
+        ct_hu: CT in Hounsfield units on the same grid.
+    """
+    pad = [(int(np.ceil(TONGUE_MM / step)) + 1,) * 2 for step in mask.grid.spacing_mm]
+    inside = np.pad(mask.array.astype(bool), pad, mode="edge")
+    core = ndimage.distance_transform_edt(inside, mask.grid.spacing_mm) > TONGUE_MM
+    opened = ndimage.distance_transform_edt(~core, mask.grid.spacing_mm) <= TONGUE_MM
+    opened = opened[tuple(slice(before, -after) for before, after in pad)]
+    return Volume(mask.array & (opened | (ct_hu.array >= MIN_CORTEX_HU)), mask.grid)
 
 
 def cortical_drop(points_mm: Float[np.ndarray, "n 3"], cortex_hu: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
