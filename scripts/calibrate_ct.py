@@ -8,13 +8,15 @@ import yaml
 from matplotlib.figure import Figure
 
 from osteoray.calibration.calibrating import Settings
+from osteoray.calibration.cupping import without_cupping
 from osteoray.calibration.gates import Gates
 from osteoray.calibration.ladder import Fallback, Outcome, calibrate_by_ladder
 from osteoray.calibration.phantom import Phantom
 from osteoray.calibration.protocol import Protocol
 from osteoray.calibration.reference import ReferenceScan, reference_scans
+from osteoray.calibration.water import WaterCylinder, quadratic_of, water_cylinders
 from osteoray.config.calibration import CalibrationConfig
-from osteoray.errors.verdict import Verdict, worst
+from osteoray.errors.verdict import Finding, Verdict, worst
 from osteoray.imaging.volume import Volume
 from osteoray.report.calibration_picture import fallback_picture, phantom_picture
 from osteoray.report.style import png
@@ -45,15 +47,28 @@ def picture_of(volume: Volume, outcome: Outcome, core_fraction: float) -> Figure
     return phantom_picture(*drawn, outcome.facts, codes, protocol)
 
 
+def corrected_ct(manifest: Manifest, ingest: Manifest, cylinders: list[WaterCylinder], is_asked: bool) -> Volume:
+    """The CT without the cupping that a cylinder of water tells; a warning if none does that was asked for."""
+    volume = read_volume(ingest.file("ct"))
+    protocol = Protocol.of(ingest.facts.get("ct", {}))
+    quadratic_per_cm = quadratic_of(cylinders, protocol)
+    manifest.facts["quadratic_per_cm"] = quadratic_per_cm
+    if quadratic_per_cm is not None:
+        return without_cupping(volume, quadratic_per_cm)
+    if is_asked:
+        manifest.findings.append(Finding("CAL-WATER", f"{protocol}: expected a usable cylinder of water, got none"))
+    return volume
+
+
 def calibrate_patient(
     manifest: Manifest,
     ingest: Manifest,
+    volume: Volume,
     phantoms: list[Phantom],
     reference: list[ReferenceScan],
     config: CalibrationConfig,
 ) -> None:
     """Fit the line, draw it, and write the QCT if the line may be used."""
-    volume = read_volume(ingest.file("ct"))
     parts = (Gates, Settings, Fallback)
     gates, settings, fallback = (part(**{n: getattr(config, n) for n in part.__dataclass_fields__}) for part in parts)
     outcome = calibrate_by_ladder(
@@ -83,6 +98,7 @@ def main() -> None:
     parser.add_argument("--ingest", required=True, type=Path, help="manifest of ingest")
     parser.add_argument("--phantom", required=True, type=Path, nargs="+", help="tables to choose from (YAML)")
     parser.add_argument("--reference", type=Path, nargs="?", help="table of reference scans")
+    parser.add_argument("--water", type=Path, nargs="?", help="table of cylinders of water")
     parser.add_argument("--config", required=True, help="calibration section as JSON")
     parser.add_argument("--output", required=True, type=Path, help="manifest to write")
     args = parser.parse_args()
@@ -92,7 +108,9 @@ def main() -> None:
     ingest = read_manifest(args.ingest)
     with recording("calibration", ingest.patient_id, args.output, ingest) as manifest:
         if not manifest.blocked_by:
-            calibrate_patient(manifest, ingest, phantoms, reference, config)
+            cylinders = water_cylinders(read_table(args.water)) if args.water else []
+            volume = corrected_ct(manifest, ingest, cylinders, args.water is not None)
+            calibrate_patient(manifest, ingest, volume, phantoms, reference, config)
 
 
 if __name__ == "__main__":

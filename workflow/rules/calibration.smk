@@ -3,6 +3,30 @@
 PHANTOMS = RESOURCES / "phantoms"
 
 
+rule measure_water:
+    message:
+        "Measure what is left of beam hardening in cylinders of water"
+    input:
+        simulated=virtual_water(),
+    output:
+        table=f"{RESULTS}/calibration/water.tsv",
+    log:
+        f"{RESULTS}/logs/measure_water.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_water.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    params:
+        folders=CONFIG.calibration.water,
+        inventory=water_inventory,
+        code=code("measure_water"),
+    conda:
+        "../../envs/imaging.yaml"
+    shell:
+        'python "$SCRIPTS/measure_water.py" --raw "$RAW" --folders {params.folders:q} --output {output.table:q} > {log:q} 2>&1'
+
+
 rule calibrate_ct:
     message:
         "Calibrate the CT of {wildcards.patient}"
@@ -14,6 +38,7 @@ rule calibrate_ct:
             else [PHANTOMS / f"{CONFIG.calibration.phantom}.yaml"]
         ),
         reference=CONFIG.calibration.reference or [],
+        water=rules.measure_water.output.table if CONFIG.calibration.water else [],
     output:
         manifest=MANIFEST["calibration"],
     log:
@@ -30,7 +55,8 @@ rule calibrate_ct:
         "../../envs/imaging.yaml"
     shell:
         'python "$SCRIPTS/calibrate_ct.py" --ingest {input.ingest:q} --phantom {input.phantoms:q}'
-        " --reference {input.reference:q} --config {params.config:q} --output {output.manifest:q} > {log:q} 2>&1"
+        " --reference {input.reference:q} --water {input.water:q} --config {params.config:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule chart_scanners:

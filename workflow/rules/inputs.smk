@@ -2,19 +2,37 @@
 
 
 def inventory(wildcards):
-    """Number, size and headers of the patient's raw files: a change means that their digests must be taken anew."""
-    if VIRTUAL:
-        return ""
+    """The patient's raw files, told shortly: a change means that their digests must be taken anew."""
     patient = PATIENT[wildcards.patient]
-    xrays = [Path(RAW, xray.path) for xray in patient.xrays]
-    slices = sorted(Path(root, name) for root, _, names in os.walk(Path(RAW, patient.ct)) for name in names)
-    sizes = [path.stat().st_size for path in slices + xrays if path.is_file()]
-    # A corrected tag seldom changes a file's size: headers are compared too, of every X-ray and of one slice.
+    return "" if VIRTUAL else told_shortly(files_below(patient.ct), [Path(RAW, xray.path) for xray in patient.xrays])
+
+
+def water_inventory(wildcards):
+    """The scans of cylinders of water, told shortly."""
+    return "" if VIRTUAL else [told_shortly(files_below(folder), []) for folder in CONFIG.calibration.water]
+
+
+def files_below(folder):
+    """All files below a folder of raw data."""
+    return sorted(Path(root, name) for root, _, names in os.walk(Path(RAW, folder)) for name in names)
+
+
+def told_shortly(slices, images):
+    """Number, size and headers of files of a CT and of single images."""
+    sizes = [path.stat().st_size for path in slices + images if path.is_file()]
+    # A corrected tag seldom changes a file's size: headers are compared too, of every image and of one slice.
     headers = hashlib.sha256()
-    for path in slices[:1] + [path for path in xrays if path.is_file()]:
+    for path in slices[:1] + [path for path in images if path.is_file()]:
         with path.open("rb") as file:
             headers.update(file.read(8192))
     return f"{len(sizes)} files, {sum(sizes)} bytes, headers {headers.hexdigest()[:16]}"
+
+
+def virtual_water():
+    """The cylinders of the virtual hospital that are asked for; a folder of another name is told as missing."""
+    scanners = range(1, CONFIG.cohort.virtual.ct.scanners + 1) if VIRTUAL else ()
+    known = {f"water/CT{number:02d}": f"{VIRTUAL}/truth/water/CT{number:02d}.json" for number in scanners}
+    return [known[folder] for folder in CONFIG.calibration.water if folder in known]
 
 
 def below_raw(path):

@@ -26,6 +26,29 @@ if VIRTUAL:
             'python "$SCRIPTS/simulate_patient.py" --patient {wildcards.patient} --config {params.config:q}'
             ' --raw "$RAW"/{wildcards.patient} --output {output.manifest:q} > {log:q} 2>&1'
 
+    rule scan_water:
+        message:
+            "Simulate a cylinder of water on scanner {wildcards.scanner}"
+        input:
+            phantom=RESOURCES / "phantoms" / f"{CONFIG.cohort.virtual.ct.phantom}.yaml",
+        output:
+            manifest=f"{VIRTUAL}/truth/water/CT{{scanner}}.json",
+        log:
+            f"{RESULTS}/logs/scan_water/CT{{scanner}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/scan_water/CT{{scanner}}.tsv"
+        threads: 1
+        resources:
+            mem_mb=2000,
+        params:
+            config=lambda wildcards: CONFIG.cohort.virtual.model_dump_json(include={"seed", "ct"}),
+            code=code("scan_water"),
+        conda:
+            "../../envs/imaging.yaml"
+        shell:
+            'python "$SCRIPTS/scan_water.py" --scanner {wildcards.scanner} --config {params.config:q}'
+            ' --phantom {input.phantom:q} --raw "$RAW"/water/CT{wildcards.scanner} --output {output.manifest:q} > {log:q} 2>&1'
+
     rule write_cohort_tables:
         message:
             "Write the tables of the virtual cohort as a hospital would"

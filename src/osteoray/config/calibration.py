@@ -33,6 +33,11 @@ class CalibrationConfig(Section):
     max_tissue_residual_hu: float = Field(20.0, gt=0, le=100)
     """Largest distance of air, fat or muscle from the line through them, for `internal`; HU."""
 
+    water: tuple[str, ...] = ()
+    """Folders, relative to the cohort's raw folder, with a CT of a cylinder of water each: 160 mm or more across, its
+    axis along the table. They tell how far the scanner's correction of beam hardening is off, and that is taken out of
+    every CT of the same scanner and tube voltage. Empty: nothing is taken out."""
+
     min_likeness: float = Field(0.8, ge=0, le=1)
     """Smallest correlation between the phantom's pattern and the CT at which the phantom counts as found."""
 

@@ -114,6 +114,11 @@ REASONS: dict[str, Reason] = {
     "CAL-INTERNAL": Reason(
         "Air, fat and muscle give no calibration.", True, "Scan with the phantom under the patient."
     ),
+    "CAL-WATER": Reason(
+        "No cylinder of water tells this scanner's error by beam hardening; it is left in the CT.",
+        False,
+        "Scan a cylinder of water at the patients' tube voltage, and list its folder in calibration.water.",
+    ),
     # Segmentation and landmarks.
     "SEG-MODEL": Reason(
         "No patient had bone labels to learn segmentation from.", True, "List bone_labels for a few patients."

@@ -15,8 +15,8 @@ from jaxtyping import Float, Float32
 
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.radiography.attenuation import mass_attenuation_cm2_g
+from osteoray.radiography.tomography import project, reconstruct, smear
 from osteoray.simulation.ct_response import TITANIUM_G_CM3, ct_response, ct_spectrum, relative_noise
-from osteoray.simulation.tomography import project, reconstruct, smear
 
 SMOOTH_MM, SMOOTH_STEP_MM, SMOOTH_ANGLES = 4.0, 6.0, 90
 """Pixel, slice distance and number of angles where bones make the error, which is smooth."""
@@ -110,8 +110,8 @@ def hardening_error(rays: Rays, pixel_mm: float, kvp: int, cupping_hu: float) ->
     # A quadratic error c w² in the projections of a disc of radius R makes its middle wrong by 8 c R / pi.
     quadratic_per_cm = cupping_hu / 1000 * np.pi / (8 * CUPPED_RADIUS_CM)
     tissue = rays.without_metal()
-    wrong_cm = left * (water_reading_cm(tissue, kvp) - linear_reading_cm(tissue, kvp))
-    wrong_cm -= quadratic_per_cm * rays.water_cm**2
+    reading_cm = water_reading_cm(tissue, kvp)
+    wrong_cm = left * (reading_cm - linear_reading_cm(tissue, kvp)) - quadratic_per_cm * reading_cm**2
     return np.stack([reconstruct(plane / (pixel_mm / 10)) for plane in wrong_cm])
 
 

@@ -11,7 +11,7 @@ from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.simulation.body import Body
 from osteoray.simulation.phantom import PhantomDesign, PhantomPlacement
-from osteoray.simulation.scanner_unit import DAILY_GAIN_SD, DAILY_OFFSET_SD_HU, ScannerUnit
+from osteoray.simulation.scanner_unit import DAILY_CUPPING_SD, DAILY_GAIN_SD, DAILY_OFFSET_SD_HU, ScannerUnit
 
 MATTRESS_MM = 6.0
 """Between the phantom and the couch."""
@@ -70,6 +70,26 @@ def draw_scan(
     tilt = np.tan(np.radians(settings.phantom_tilt_deg))
     roll, slope_x, slope_y = rng.normal(0, [tilt, tilt, 0.75 * tilt])
     placement = PhantomPlacement(middle_mm, float(roll), float(slope_x), float(slope_y), float(rng.uniform(1, 5)))
+    couch_mm = (middle_mm[0], middle_mm[1] + design.slab_height_mm / 2 + MATTRESS_MM)
+    return scan_today(settings, unit, placement, couch_mm, rng)
+
+
+def scan_today(
+    settings: CtScannerConfig,
+    unit: ScannerUnit,
+    placement: PhantomPlacement | None,
+    couch_mm: tuple[float, float],
+    rng: np.random.Generator,
+) -> Scan:
+    """Draw how the scanner is on one day.
+
+    Args:
+        settings: protocol, noise and spread.
+        unit: the scanner.
+        placement: of the phantom, if there is one.
+        couch_mm: x of its middle, and y of its face there.
+        rng: source of randomness.
+    """
     return Scan(
         kvp=settings.kvp,
         kernel=settings.kernel,
@@ -77,10 +97,10 @@ def draw_scan(
         gain=float(unit.gain * rng.normal(1, DAILY_GAIN_SD)),
         offset_hu=float(unit.offset_hu + rng.normal(0, DAILY_OFFSET_SD_HU)),
         blur_mm=float(rng.uniform(0.5, 0.65)),
-        cupping_hu=float(rng.uniform(0, settings.cupping_hu)),
+        cupping_hu=_cupping_hu(settings, unit, rng),
         noise_hu=settings.noise_hu,
         placement=placement,
-        couch_mm=(middle_mm[0], middle_mm[1] + design.slab_height_mm / 2 + MATTRESS_MM),
+        couch_mm=couch_mm,
     )
 
 
@@ -98,6 +118,11 @@ def ct_grid(body: Body, scan: Scan, matrix: int, pixel_mm: float, slice_mm: floa
         round(float(top_mm - (count - 1) * slice_mm), 2),
     )
     return VoxelGrid.axial((count, matrix, matrix), (slice_mm, pixel_mm, pixel_mm), origin_mm)
+
+
+def _cupping_hu(settings: CtScannerConfig, unit: ScannerUnit, rng: np.random.Generator) -> float:
+    """The scanner's own cupping on that day."""
+    return settings.cupping_hu * float(np.clip(unit.cupping + rng.normal(0, DAILY_CUPPING_SD), 0, 1))
 
 
 def _posterior_skin_mm(body: Body, hips_mm: np.ndarray, design: PhantomDesign) -> float:

@@ -11,8 +11,8 @@ STREAM = 1000
 MODELS = ("Virtual CT 16", "Virtual CT 64", "Virtual CT 128", "Virtual CT 320")
 GAIN_SD, OFFSET_SD_HU = 0.012, 2.5
 """Differences between scanners; four models read the same hip phantom 1 to 4 % apart (Bonaretti 2014)."""
-DAILY_GAIN_SD, DAILY_OFFSET_SD_HU = 0.002, 0.7
-"""Drift of one scanner from day to day."""
+DAILY_GAIN_SD, DAILY_OFFSET_SD_HU, DAILY_CUPPING_SD = 0.002, 0.7, 0.05
+"""Drift of one scanner from day to day; of its cupping as a share of the largest one."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class ScannerUnit:
         number: from 0.
         model, station, serial: as it writes them into its files.
         gain, offset_hu: its mean drift.
+        cupping: how much beam hardening its correction leaves, as a share of the largest one.
     """
 
     number: int
@@ -31,6 +32,7 @@ class ScannerUnit:
     serial: str
     gain: float
     offset_hu: float
+    cupping: float
 
 
 def scanner_unit(seed: int, number: int) -> ScannerUnit:
@@ -38,4 +40,10 @@ def scanner_unit(seed: int, number: int) -> ScannerUnit:
     rng = np.random.default_rng([seed, number, STREAM])
     gain, offset_hu = float(rng.normal(1, GAIN_SD)), float(rng.normal(0, OFFSET_SD_HU))
     serial = f"{int(rng.integers(10_000, 100_000))}"
-    return ScannerUnit(number, MODELS[number % len(MODELS)], f"CT{number + 1:02d}", serial, gain, offset_hu)
+    cupping = float(rng.uniform())
+    return ScannerUnit(number, MODELS[number % len(MODELS)], station(number), serial, gain, offset_hu, cupping)
+
+
+def station(number: int) -> str:
+    """Name of a scanner's station."""
+    return f"CT{number + 1:02d}"

@@ -1,0 +1,187 @@
+"""A cylinder of water tells how far a scanner's correction of beam hardening is off: middle and rim read differently.
+
+Where rays that meet p cm are misread by c p², a cylinder of radius R reads wrong by -(8 c / pi) sqrt(R² - r²) at the
+distance r from its axis (Abel's inversion of the squared chords).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import ndimage
+
+from osteoray.calibration.protocol import Protocol
+from osteoray.errors.unreadable import Withheld
+from osteoray.imaging.volume import Volume
+
+INSIDE_HU = -500.0
+"""Half-way between air and water."""
+OPENING_MM = 8.0
+"""What is thinner does not belong to the cylinder: the couch that it lies on, a stand."""
+SHORTEST_MM, THINNEST_MM = 20.0, 160.0
+"""Length, without its ends, and diameter of the smallest cylinder that tells anything."""
+END_MM = 15.0
+"""Left out at both ends: a lid, and slices that it half fills."""
+SAME_AREA, ROUND = 0.02, 0.02
+"""Share by which the slices' areas, and the axes of each, may differ."""
+WALL_MM = 10.0
+"""Left out below the surface: a wall of plastic and the blurred edge."""
+RINGS = 12
+PLAUSIBLE_HU = -100.0, 150.0
+"""Water, or a plastic that stands for it."""
+MOST_RESIDUAL_HU = 2.0
+"""Largest distance of a ring from the fit; an insert or a bubble makes more."""
+COLUMNS = (
+    "water", "scanner", "kvp", "kernel", "diameter_mm", "middle_less_rim_hu", "relative", "residual_hu",
+    "code", "detail",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WaterCylinder:
+    """What one scan of a cylinder told.
+
+    Attributes:
+        protocol: scanner, voltage and kernel that it stands for.
+        diameter_mm: of the cylinder.
+        middle_less_rim_hu: negative where the scanner cups.
+        relative: attenuation over that of water, by the reading of its rim.
+        residual_hu: largest distance of a ring from the fit.
+    """
+
+    protocol: Protocol
+    diameter_mm: float
+    middle_less_rim_hu: float
+    relative: float
+    residual_hu: float
+
+    @property
+    def quadratic_per_cm(self) -> float:
+        """The error of a ray over its squared path in cm of water."""
+        radius_cm = self.diameter_mm / 20
+        return -self.middle_less_rim_hu / 1000 * np.pi / (8 * radius_cm * self.relative**2)
+
+
+def measure_cylinder(volume: Volume, protocol: Protocol) -> WaterCylinder:
+    """Fit the cylinder's readings over the distance from its axis, in all slices that show it whole.
+
+    Args:
+        volume: HU on an axial grid, the cylinder's axis along k.
+        protocol: of the scan.
+
+    Raises:
+        Withheld: CAL-WATER, no cylinder, one too short, too thin or not of water, or readings that are not those of a
+            uniform one.
+    """
+    discs = [_disc(plane, volume.grid.spacing_mm[1:]) for plane in volume.array]
+    areas_mm2 = np.array([disc.sum() for disc in discs]) * float(np.prod(volume.grid.spacing_mm[1:]))
+    usual_mm2 = float(np.median(areas_mm2[areas_mm2 > 0.5 * areas_mm2.max()])) if areas_mm2.any() else 0.0
+    whole = _without_ends(np.abs(areas_mm2 - usual_mm2) < SAME_AREA * usual_mm2, float(volume.grid.spacing_mm[0]))
+    radius_mm, length_mm = float(np.sqrt(usual_mm2 / np.pi)), len(whole) * float(volume.grid.spacing_mm[0])
+    _expect(2 * radius_mm >= THINNEST_MM, f"diameter: expected {THINNEST_MM:g} mm or more, got {2 * radius_mm:.0f} mm")
+    _expect(length_mm >= SHORTEST_MM, f"length: expected {SHORTEST_MM:g} mm or more, got {length_mm:.0f} mm")
+    distances_mm, hu = [], []
+    for k in whole:
+        from_axis_mm, squash = _from_axis(discs[k], volume.grid.spacing_mm[1:])
+        _expect(squash <= ROUND, f"shape: expected a disc, got axes that differ by {squash:.0%}")
+        kept = from_axis_mm < radius_mm - WALL_MM
+        distances_mm.append(from_axis_mm[kept])
+        hu.append(volume.array[k][kept])
+    drop_hu, rim_hu, residual_hu = _fit(np.concatenate(distances_mm), np.concatenate(hu), radius_mm)
+    low, high = PLAUSIBLE_HU
+    _expect(low <= rim_hu <= high, f"reading: expected water, {low:g} to {high:g} HU, got {rim_hu:.0f} HU")
+    told = f"expected a smooth change within {MOST_RESIDUAL_HU:g} HU, got rings off by {residual_hu:.1f} HU"
+    _expect(residual_hu <= MOST_RESIDUAL_HU, f"rim to middle: {told}")
+    return WaterCylinder(protocol, 2 * radius_mm, drop_hu, 1 + rim_hu / 1000, residual_hu)
+
+
+def _expect(is_met: bool, detail: str) -> None:
+    if not is_met:
+        raise Withheld("CAL-WATER", f"cylinder of water: {detail}")
+
+
+def _without_ends(is_whole: Bool[np.ndarray, " k"], slice_mm: float) -> list[int]:
+    """Slices of the longest run that shows the cylinder whole, but for `END_MM` at both ends."""
+    labels, count = ndimage.label(is_whole)
+    if not count:
+        return []
+    run = np.flatnonzero(labels == 1 + int(np.argmax(np.bincount(labels)[1:])))
+    end = int(np.ceil(END_MM / slice_mm))
+    return run[end : len(run) - end].tolist()
+
+
+def _disc(hu: Float[np.ndarray, "j i"], spacing_mm: np.ndarray) -> Bool[np.ndarray, "j i"]:
+    """The largest thing in a slice, without what is thin and without holes."""
+    reach = np.maximum(np.round(OPENING_MM / 2 / spacing_mm), 1).astype(int)
+    opened = ndimage.binary_opening(hu > INSIDE_HU, np.ones(2 * reach + 1, bool))
+    labels, count = ndimage.label(opened)
+    if not count:
+        return np.zeros(hu.shape, bool)
+    return ndimage.binary_fill_holes(labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:])))
+
+
+def _from_axis(disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray) -> tuple[Float[np.ndarray, "j i"], float]:
+    """Distance of every pixel from the disc's middle in mm, and by which share its axes differ."""
+    points_mm = np.argwhere(disc) * spacing_mm
+    middle_mm = points_mm.mean(axis=0)
+    short, long = np.sqrt(np.linalg.eigvalsh(np.cov(points_mm.T)))
+    rows_mm, columns_mm = (np.arange(n) * mm - c for n, mm, c in zip(disc.shape, spacing_mm, middle_mm, strict=True))
+    return np.hypot(rows_mm[:, None], columns_mm[None, :]), float(long / short - 1)
+
+
+def _fit(
+    distance_mm: Float[np.ndarray, " n"], hu: Float[np.ndarray, " n"], radius_mm: float
+) -> tuple[float, float, float]:
+    """Middle less rim, reading of the rim, and the largest residual of rings of equal area; HU."""
+    share = (distance_mm / radius_mm) ** 2
+    ring = np.minimum((share / share.max() * RINGS).astype(int), RINGS - 1)
+    # The profile's mean over each ring is that of its pixels; a bubble pulls the mean of its ring and shows there.
+    depth = np.bincount(ring, np.sqrt(1 - share), RINGS) / np.bincount(ring, minlength=RINGS)
+    reading = np.bincount(ring, hu, RINGS) / np.bincount(ring, minlength=RINGS)
+    drop_hu, rim_hu = np.polyfit(depth, reading, 1)
+    residual_hu = float(np.abs(reading - (drop_hu * depth + rim_hu)).max())
+    return float(drop_hu), float(rim_hu), residual_hu
+
+
+def as_row(number: int, cylinder: WaterCylinder) -> dict:
+    """A row of the table of cylinders."""
+    return {
+        "water": number,
+        **cylinder.protocol.facts(),
+        "diameter_mm": round(cylinder.diameter_mm, 2),
+        "middle_less_rim_hu": round(cylinder.middle_less_rim_hu, 4),
+        "relative": round(cylinder.relative, 5),
+        "residual_hu": round(cylinder.residual_hu, 3),
+        "code": "",
+        "detail": "",
+    }
+
+
+def water_cylinders(rows: Iterable[Mapping[str, str]]) -> list[WaterCylinder]:
+    """The cylinders of a table that could be measured."""
+    return [
+        WaterCylinder(
+            Protocol(row["scanner"], float(row["kvp"]) if row["kvp"] else None, row["kernel"]),
+            *(float(row[name]) for name in ("diameter_mm", "middle_less_rim_hu", "relative", "residual_hu")),
+        )
+        for row in rows
+        if not row["code"]
+    ]
+
+
+def quadratic_of(cylinders: Iterable[WaterCylinder], protocol: Protocol) -> float | None:
+    """Mean of the errors that cylinders tell of a scanner and voltage, whatever the kernel, which hardens no beam.
+
+    Args:
+        cylinders: that were measured.
+        protocol: of the CT.
+
+    Returns:
+        None if there is no such cylinder, or the CT does not tell scanner and voltage.
+    """
+    own = (protocol.scanner, protocol.kvp)
+    told = [c.quadratic_per_cm for c in cylinders if all(own) and (c.protocol.scanner, c.protocol.kvp) == own]
+    return float(np.mean(told)) if told else None
