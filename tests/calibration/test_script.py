@@ -16,6 +16,7 @@ from PIL import Image
 from tests.calibration.conftest import Scan
 from tests.paths import ROOT
 
+from osteoray.calibration.cupping import without_cupping
 from osteoray.errors.unreadable import Withheld
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.volume import Volume
@@ -27,12 +28,14 @@ PHANTOM = ROOT / "resources" / "phantoms" / "b_mas200.yaml"
 CT_FACTS = {"manufacturer": "Maker", "model": "One", "kvp": 120.0, "series": {"kernel": "STANDARD"}}
 
 
-def calibrate(ingest: Path, phantom: Path = PHANTOM, reference: Path | None = None, **config: object) -> Manifest:
+def calibrate(
+    ingest: Path, phantom: Path = PHANTOM, reference: Path | None = None, water: Path | None = None, **config: object
+) -> Manifest:
     output = ingest.parents[2] / "calibration" / "P1" / "calibration.json"
     command = [
         sys.executable, str(ROOT / "scripts" / "calibrate_ct.py"), "--ingest", str(ingest), "--phantom", str(phantom),
         "--reference", *([str(reference)] if reference else []), "--config", json.dumps(config),
-        "--output", str(output),
+        "--output", str(output), "--water", *([str(water)] if water else []),
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -97,6 +100,36 @@ def test_reference_scans_stand_in_where_the_configuration_lets_them(
     assert (manifest.facts["level"], [finding.code for finding in manifest.findings]) == ("asynchronous", ["CAL-LEVEL"])
     np.testing.assert_allclose(read_volume(manifest.file("qct")).array, volume.array * 0.71 - 1.0, atol=1e-3)
     assert manifest.file("picture").exists()
+
+
+def water_table(path: Path, kvp: float) -> Path:
+    row = {"water": 1, "scanner": "Maker One", "kvp": kvp, "kernel": "BONE", "code": "", "detail": ""}
+    row |= {"diameter_mm": 300.0, "middle_less_rim_hu": -3.0, "relative": 1.0, "residual_hu": 0.1}
+    write_table(path, [row], list(row))
+    return path
+
+
+def test_cupping_is_taken_out_before_the_line_is_fitted(tmp_path: Path, draw: Callable[[Scan], Volume]) -> None:
+    volume = draw(Scan())
+    manifest = calibrate(ingested(tmp_path, volume), water=water_table(tmp_path / "water.tsv", 120.0))
+    quadratic_per_cm = manifest.facts["quadratic_per_cm"]
+    assert quadratic_per_cm == pytest.approx(np.pi * 3e-3 / (8 * 15))
+    expected = without_cupping(volume, quadratic_per_cm)
+    line = manifest.facts["slope_mg_cm3_per_hu"], manifest.facts["intercept_mg_cm3"]
+    np.testing.assert_allclose(read_volume(manifest.file("qct")).array, expected.array * line[0] + line[1], atol=0.06)
+    assert (expected.array - volume.array).max() >= 2 and not manifest.findings
+
+
+def test_a_scan_that_no_cylinder_stands_for_is_left_as_it_is_and_says_so(
+    tmp_path: Path, draw: Callable[[Scan], Volume]
+) -> None:
+    volume = draw(Scan())
+    manifest = calibrate(ingested(tmp_path, volume), water=water_table(tmp_path / "water.tsv", 100.0))
+    (finding,) = manifest.findings
+    assert (finding.code, manifest.facts["quadratic_per_cm"]) == ("CAL-WATER", None)
+    assert finding.detail == "Maker One, 120 kV, kernel STANDARD: expected a usable cylinder of water, got none"
+    line = manifest.facts["slope_mg_cm3_per_hu"], manifest.facts["intercept_mg_cm3"]
+    np.testing.assert_allclose(read_volume(manifest.file("qct")).array, volume.array * line[0] + line[1], atol=0.06)
 
 
 def test_a_bad_table_ends_in_one_line(tmp_path: Path, draw: Callable[[Scan], Volume]) -> None:

@@ -26,6 +26,7 @@ CONFIG = {
             "xray": {"rows": 240, "columns": 300, "pitch_mm": 1.5},
         }
     },
+    "calibration": {"water": ["water/CT01"]},
     "segmentation": {"coarse_steps": 60, "fine_steps": 40, "batch": 2, "samples": 2},
     "folds": {"release": {"name": "r1", "patients": 3}},
     "pretraining": {"epochs": {"mp": 1, "bd": 1}},

@@ -17,6 +17,9 @@ from osteoray.radiography.tomography import project, reconstruct
 PIXEL_MM, STEP_MM, ANGLES = 3.0, 6.0, 120
 """Pixels, slice distance and directions of the error, which is as smooth as the paths of rays are."""
 
+FLOOR_HU = -1024
+"""Smallest HU, also what ingest writes outside the field of view: nothing was measured there."""
+
 
 def without_cupping(volume: Volume, quadratic_per_cm: float) -> Volume:
     """A CT without the error that c p² in its rays has made, in whole HU like any CT.
@@ -32,16 +35,16 @@ def without_cupping(volume: Volume, quadratic_per_cm: float) -> Volume:
     for slab in slabs:
         mean_hu = volume.array[slab[0] : slab[-1] + 1].mean(axis=0, dtype=np.float32)
         relative = np.maximum(rows[0] @ mean_hu @ columns[0].T / 1000 + 1, 0)
-        errors.append(1000 * _squared_paths(relative.astype(np.float32), PIXEL_MM / 10) * quadratic_per_cm)
+        errors.append(-1000 * quadratic_per_cm * _squared_paths(relative.astype(np.float32), PIXEL_MM / 10))
     up, across = rows[1].astype(np.float32), columns[1].T.astype(np.float32)
-    limits = np.iinfo(np.int16)
     hu = np.empty(volume.array.shape, np.int16)
     for k, plane in enumerate(volume.array):
         place = float(np.interp(k, middles, np.arange(len(middles))))
         below = min(int(place), max(len(errors) - 2, 0))
         above = min(below + 1, len(errors) - 1)
         error = errors[below] + np.float32(place - below) * (errors[above] - errors[below])
-        hu[k] = np.clip(np.rint(plane + up @ error @ across), limits.min, limits.max)
+        corrected = np.clip(np.rint(plane - up @ error @ across), FLOOR_HU, np.iinfo(np.int16).max)
+        hu[k] = np.where(plane <= FLOOR_HU, plane, corrected)
     return Volume(hu, volume.grid)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from scipy import ndimage
 
 from osteoray.calibration.protocol import Protocol
@@ -113,7 +113,7 @@ def _without_ends(is_whole: Bool[np.ndarray, " k"], slice_mm: float) -> list[int
     return run[end : len(run) - end].tolist()
 
 
-def _disc(hu: Float[np.ndarray, "j i"], spacing_mm: np.ndarray) -> Bool[np.ndarray, "j i"]:
+def _disc(hu: Shaped[np.ndarray, "j i"], spacing_mm: np.ndarray) -> Bool[np.ndarray, "j i"]:
     """The largest thing in a slice, without what is thin and without holes."""
     reach = np.maximum(np.round(OPENING_MM / 2 / spacing_mm), 1).astype(int)
     opened = ndimage.binary_opening(hu > INSIDE_HU, np.ones(2 * reach + 1, bool))
@@ -133,7 +133,7 @@ def _from_axis(disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray) -> tuple[F
 
 
 def _fit(
-    distance_mm: Float[np.ndarray, " n"], hu: Float[np.ndarray, " n"], radius_mm: float
+    distance_mm: Float[np.ndarray, " n"], hu: Shaped[np.ndarray, " n"], radius_mm: float
 ) -> tuple[float, float, float]:
     """Middle less rim, reading of the rim, and the largest residual of rings of equal area; HU."""
     share = (distance_mm / radius_mm) ** 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numba
+from typing import no_type_check
+
 import numpy as np
 import scipy.fft
 from jaxtyping import Float, Float32
+from numba import njit
 
 
 def project(images: Float32[np.ndarray, "channels n n"], angles: int) -> Float32[np.ndarray, "channels angles n"]:
@@ -42,7 +44,8 @@ def reconstruct(sinogram: Float[np.ndarray, "angles n"]) -> Float32[np.ndarray, 
     return np.float32(np.pi) * smear(filtered)
 
 
-@numba.njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True)
+@no_type_check
 def _project(images, out):
     channels, size, _ = images.shape
     middle = (size - 1) / 2
@@ -70,7 +73,8 @@ def _project(images, out):
                     out[c, a, s] += value * length
 
 
-@numba.njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True)
+@no_type_check
 def _backproject(filtered, out):
     size = out.shape[0]
     middle = (size - 1) / 2
