@@ -337,6 +337,7 @@ UNLIMITED = replace(
     least_z=-np.inf,
     least_femur_z=-np.inf,
     most_split_mm=np.inf,
+    most_unsettled_mm=np.inf,
     most_edge=np.inf,
     least_field=-1.0,
     most_joint_shift_mm=np.inf,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from osteoray.config.report import ReportConfig
+from osteoray.errors.verdict import Verdict
 from osteoray.report.agreement_figures import Points
 from osteoray.report.map_figures import Example
 from osteoray.report.page import Picture, render
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--validation", required=True, nargs=2, type=Path, help=f"{' and '.join(VALIDATION)}: the .tsv")
     parser.add_argument("--segmentations", required=True, nargs="+", type=Path, help="manifests of segmentation")
     parser.add_argument("--pictures", required=True, nargs="+", type=Path, help="their pictures, in the same order")
+    parser.add_argument("--registrations", required=True, nargs="+", type=Path, help="manifests of registration")
     parser.add_argument("--max-doubt", required=True, type=float, help="segmentation.max_doubt")
     parser.add_argument("--predictions", required=True, nargs="+", type=Path, help="predictions/fold*.tsv of all")
     parser.add_argument("--releases", required=True, nargs="+", type=Path, help="{size}/index.tsv of the release")
@@ -52,6 +54,7 @@ def main() -> None:
         read_examples(bmd, args.predictions, args.releases, config.example_maps),
         {kind: read_curves(args.logs, kind) for kind in ("pretraining", "synthesis")},
         read_gallery(args.segmentations, args.pictures, config.example_segmentations),
+        read_outlines(args.registrations, config.example_registrations),
         args.max_doubt,
     )
     draw = Drawer(config.dpi)
@@ -130,10 +133,31 @@ def read_map(predictions: list[Path], experiment: tuple[str, str, str], key: tup
 def read_gallery(manifests: list[Path], pictures: list[Path], count: int) -> list[Picture]:
     """Pictures of segmentations with the verdict in words: the worst half, and others spread over the rest."""
     ranked = sorted(zip(map(read_manifest, manifests), pictures, strict=True), key=lambda pair: trouble(pair[0]))
+    return [
+        Picture(path.read_bytes(), f"{m.patient_id}: {m.verdict}. {in_words(m.findings)}")
+        for m, path in worst_and_spread(ranked, count)
+    ]
+
+
+def read_outlines(manifests: list[Path], count: int) -> list[Picture]:
+    """Pictures of registered X-rays with what was found against them: the worst half, others spread over the rest."""
+    found = []
+    for manifest in map(read_manifest, manifests):
+        for name in sorted(manifest.files):
+            xray_id = name.removeprefix("outlines_")
+            found.append((manifest, xray_id, [f for f in manifest.findings if f.xray_id in (None, xray_id)]))
+    found.sort(key=lambda entry: (-sum(f.verdict is Verdict.WITHHELD for f in entry[2]), -len(entry[2])))
+    return [
+        Picture(m.file(f"outlines_{xray_id}").read_bytes(), f"{m.patient_id} {xray_id}. {in_words(against)}")
+        for m, xray_id, against in worst_and_spread(found, count)
+    ]
+
+
+def worst_and_spread(ranked: list, count: int) -> list:
+    """The first half of a number from the front of a list, the other half spread over what follows."""
     worst, rest = ranked[: count - count // 2], ranked[count - count // 2 :]
     places = np.unique(np.linspace(0, len(rest) - 1, count // 2).round().astype(int)) if rest else []
-    chosen = worst + [rest[place] for place in places]
-    return [Picture(path.read_bytes(), f"{m.patient_id}: {m.verdict}. {in_words(m.findings)}") for m, path in chosen]
+    return worst + [rest[place] for place in places]
 
 
 def trouble(manifest: Manifest) -> tuple[int, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from osteoray.config.projection import ProjectionConfig
+from osteoray.errors.verdict import Finding
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.bones import FEMUR, PELVIS, PROXIMAL_FEMUR, Side
 from osteoray.imaging.partial_volume import bone_density
@@ -38,6 +39,10 @@ def main() -> None:
         manifest.facts["xrays"] = {}
         for xray_id, facts in registration.facts["xrays"].items():
             maps = project(qct, bones, proximal, facts, config)
+            for side in (s for s in Side if f"{s}_femur" in facts["camera_from_world"]):
+                if f"proximal_femur_{side}" not in maps:
+                    detail = "proximal femur: expected voxels, got none"
+                    manifest.findings.append(Finding("SEG-LANDMARK", detail, xray_id, side.value))
             path = manifest.path.parent / f"{xray_id}.npz"
             write_arrays(path, maps)
             manifest.add_file(xray_id, path)

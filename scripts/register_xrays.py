@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from osteoray.config.registration import RegistrationConfig
+from osteoray.errors.verdict import Finding
 from osteoray.geometry.camera import Camera
 from osteoray.imaging.bones import Side
 from osteoray.imaging.radiograph import Radiograph
@@ -54,7 +55,9 @@ def main() -> None:
         heads_mm = {side: np.array(femur["head_centre_mm"], float) for side, femur in femurs.items()}
         options = {name: getattr(config, name) for name in MODEL_OPTIONS}
         models = patient_models(qct, bones, heads_mm, config.voxel_mm, **options)
-        manifest.facts["xrays"] = {}
+        for side in (side for side in heads_mm if FEMUR_NAME[side] not in models):
+            manifest.findings.append(Finding("SEG-BONE", "femur: expected bone to compare, got none", side=side.value))
+        manifest.facts["xrays"], manifest.facts["refused"] = {}, {}
         for view, result in registered(views(ingest, models, femurs, config), config):
             record(manifest, view, result, config)
 
@@ -142,8 +145,14 @@ def registered(views: Iterator[View], config: RegistrationConfig) -> Iterator[tu
 
 
 def record(manifest: Manifest, view: View, result: Registration, config: RegistrationConfig) -> None:
-    """Record poses, scores and warnings of one X-ray, and draw it."""
+    """Record poses, scores and warnings of one X-ray, and draw it; what is refused is drawn too, to be looked at."""
     manifest.findings += result.findings
+    if result.refused:
+        manifest.facts["refused"][view.xray_id] = result.refused_facts()
+    if result.placed or result.refused:
+        path = manifest.path.with_suffix("") / f"{view.xray_id}.png"
+        draw(path, view.radiograph, view.camera, view.models, result)
+        manifest.add_file(f"outlines_{view.xray_id}", path)
     if not result.placed:
         return
     camera = view.camera
@@ -157,9 +166,6 @@ def record(manifest: Manifest, view: View, result: Registration, config: Registr
             entry["pose_deg"][side.value] = vars(angles)
             manifest.findings += pose_findings(angles, limits_of(config), view.xray_id, side.value)
     manifest.facts["xrays"][view.xray_id] = entry
-    path = manifest.path.with_suffix("") / f"{view.xray_id}.png"
-    draw(path, view.radiograph, camera, view.models, result)
-    manifest.add_file(f"outlines_{view.xray_id}", path)
 
 
 def depth_range_mm(facts: dict, config: RegistrationConfig) -> float:
@@ -176,10 +182,11 @@ def draw(
     view = picture_camera(camera)
     silhouettes = {
         name: render(models[name].levels[-1], view.K, bone.camera_from_world[None], view.shape)[0] > OUTLINE_G_CM2
-        for name, bone in result.placed.items()
+        for name, bone in (result.placed | result.refused).items()
     }
     with writing(path) as temporary:
-        registration_picture(radiograph, silhouettes, view.shape).save(temporary, optimize=False)
+        picture = registration_picture(radiograph, silhouettes, view.shape, frozenset(result.refused))
+        picture.save(temporary, optimize=False)
 
 
 if __name__ == "__main__":

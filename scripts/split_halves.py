@@ -63,10 +63,12 @@ def main() -> None:
 def _maps(registration: Manifest, projection: Manifest, xray_id: str) -> dict[Side, dict[str, np.ndarray]]:
     """Areal density maps by side; none for a side that was not registered, whose bone map would lack the femur."""
     arrays = read_arrays(projection.file(xray_id)) if xray_id in projection.files else {}
+    found = registration.facts.get("xrays", {}).get(xray_id, {}).get("camera_from_world", {})
     maps: dict[Side, dict[str, np.ndarray]] = {}
     for side in Side:
-        withheld = any(manifest.withholds(xray_id, side) for manifest in (registration, projection))
-        names = {} if withheld else {"bone": "bone", "proximal_femur": f"proximal_femur_{side}"}
+        # A side that segmentation or ingest withheld was never looked for, so that no finding tells.
+        is_whole = f"{side}_femur" in found and not projection.withholds(xray_id, side)
+        names = {} if not is_whole else {"bone": "bone", "proximal_femur": f"proximal_femur_{side}"}
         maps[side] = {name: arrays[key] for name, key in names.items() if key in arrays}
     return maps
 

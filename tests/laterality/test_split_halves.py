@@ -45,6 +45,8 @@ def write_patient(folder: Path, patient: str = "P1", femur_row: int = 50, regist
     projection = Manifest("projection", patient, folder / "projection" / patient / "projection.json")
     projection.path.parent.mkdir(parents=True)
     if registered:
+        found = {name: np.eye(4).tolist() for name in ("pelvis", "left_femur", "right_femur")}
+        registration.facts["xrays"] = {"x1": {"camera_from_world": found}}
         maps = projection.path.parent / "x1.npz"
         write_arrays(maps, {"bone": left + right + 0.1, "proximal_femur_left": left, "proximal_femur_right": right})
         projection.add_file("x1", maps)
@@ -133,11 +135,15 @@ def test_the_release_has_one_row_per_half_and_areal_density_is_kept(
     assert np.isfinite(read_rows(index, "xray", [0, 1, 2, 3])).all()
 
 
-def test_a_side_without_registered_femur_has_no_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its bone map would lack the femur."""
+@pytest.mark.parametrize("findings", [[], [Finding("REG-WEAK", "no better than chance", "x1", "left")]])
+def test_a_side_without_registered_femur_has_no_maps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, findings: list[Finding]
+) -> None:
+    """Its bone map would lack the femur; where segmentation withheld the side, registration has no finding."""
     manifests = write_patient(tmp_path)
     registration = read_manifest(manifests["registration"])
-    registration.findings.append(Finding("REG-WEAK", "no better than chance", "x1", "left"))
+    registration.findings += findings
+    del registration.facts["xrays"]["x1"]["camera_from_world"]["left_femur"]
     registration.write()
     run(monkeypatch, "split_halves", **manifests, target_side="both", config="{}", output=tmp_path / "P1.json")
     halves = read_manifest(tmp_path / "P1.json").facts["halves"]

@@ -162,3 +162,24 @@ def joseph(itk, density, grid, view):
     projector.SetGeometry(geometry)
     projector.Update()
     return itk.array_from_image(projector.GetOutput())[0] * 1e-4
+
+
+def test_rays_of_a_pixel_count_by_their_mass_in_its_depth():
+    """A thin near plate fills the left half of a pixel, a thick far one the right half."""
+    grid = VoxelGrid.axial((8, 60, 8), (1.0, 1.0, 1.0), (-3.5, 0.0, -3.5))
+    density = np.zeros(grid.shape, np.float32)
+    density[:, 5:8, :4], density[:, 40:52, 4:] = 100.0, 100.0
+    camera = Camera.from_geometry(1000.0, (8.0, 8.0), (0.0, 0.0), (1, 1), ap_camera_from_world(np.zeros(3), 900.0))
+    rays = ray_integrals(Volume(density, grid), camera, supersample=8)
+    parts = [
+        ray_integrals(Volume(np.where(near, density, 0), grid), camera, supersample=8) for near in near_and_far(grid)
+    ]
+    masses = np.array([float(part.areal_g_cm2[0, 0]) for part in parts])
+    depths_mm = np.array([float(part.depth_mm[0, 0]) for part in parts])
+    assert masses[1] > 3 * masses[0] > 0
+    assert rays.depth_mm[0, 0] == pytest.approx(masses @ depths_mm / masses.sum(), rel=1e-4)
+
+
+def near_and_far(grid):
+    is_near = np.broadcast_to((np.arange(grid.shape[1]) < 20)[None, :, None], grid.shape)
+    return is_near, ~is_near

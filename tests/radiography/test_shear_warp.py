@@ -18,6 +18,7 @@ from osteoray.radiography.shear_warp import (
     GradientTarget,
     facing_axis,
     gradient_correlations,
+    is_faced,
     pixel_ray_lengths,
     render,
     rendered_gradients,
@@ -185,3 +186,15 @@ def test_a_pose_that_is_not_a_number_is_refused():
     bone, camera = sliced(smooth_volume()), view()
     with pytest.raises(ValueError, match="camera_from_world: expected finite poses"):
         render(bone, camera.K, np.full((1, 4, 4), np.nan), camera.shape)
+
+
+@pytest.mark.parametrize("axis_rad", [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.6, 0.0, -0.8)])
+def test_slices_that_a_camera_sees_from_the_side_are_not_faced(axis_rad):
+    volume = smooth_volume()
+    bone, middle_mm = sliced(volume), volume.grid.centre_mm
+    start = ap_camera_from_world(middle_mm, 850.0)
+    degrees = np.array([0.0, 30.0, 45.0, 55.0, 80.0])
+    turns = [rotation_about(middle_mm, rotation_from_vector(np.radians(d) * np.array(axis_rad))) for d in degrees]
+    poses = np.array([start @ turn for turn in turns])
+    assert is_faced(bone, poses, middle_mm).tolist() == [True, True, True, False, False]
+    assert not is_faced(bone, poses[:1] @ turns[4], middle_mm)[0]

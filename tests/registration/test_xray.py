@@ -14,8 +14,9 @@ from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.rigid import angle_between_deg
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.registration.articulated import place_pelvis, scene
-from osteoray.registration.parametrisation import mean_image_distance_mm, unit_ranges
+from osteoray.registration.parametrisation import mean_distance_mm, mean_image_distance_mm, unit_ranges
 from osteoray.registration.search import Effort
+from osteoray.registration.verdict import findings, quality
 from osteoray.registration.xray import Plan, register_xray, start_camera
 
 CONFIG = RegistrationConfig()
@@ -61,6 +62,36 @@ def test_turned_femur_is_found(result, models, true_poses, name):
     pose = result.placed[name].camera_from_world
     assert mean_image_distance_mm(pose, true_poses[name], models[name].landmarks_mm) < 0.6
     assert angle_between_deg(pose[:3, :3], true_poses[name][:3, :3]) < 3.0
+
+
+def test_depth_is_found_to_the_error_that_thin_shafts_cost(result, models, true_poses):
+    # The phantom's voxels of 2.2 to 2.5 mm make its bones look 2 to 4 mm too near or far; a lost scale would cost 20.
+    for name, limit_mm in (("pelvis", 3.5), ("left_femur", 5.5), ("right_femur", 5.5)):
+        pose = result.placed[name].camera_from_world
+        assert mean_distance_mm(pose, true_poses[name], models[name].landmarks_mm) < limit_mm
+
+
+def test_a_found_bone_has_settled_and_one_held_3_mm_off_has_not(result, phantom, models, xray):
+    assert all(score.unsettled_mm < 0.3 for score in result.quality.values())
+    view = scene(xray, start(phantom, models), models, PLAN.pixel_mm)
+    for name in models:
+        bone = result.placed[name]
+        held = replace(bone, units=bone.units + np.array([0, 0, 0, 3.0, 0, 0]))
+        score = quality(
+            view, name, {**result.placed, name: held}, PLAN.pelvis_ranges, np.random.default_rng(0), field=1.0
+        )
+        side = None if name == "pelvis" else name.split("_")[0]
+        assert "REG-UNSETTLED" in {finding.code for finding in findings(score, LIMITS, "X1", side)}, name
+
+
+def test_a_pixel_that_is_no_number_withholds_the_xray(phantom, models, xray):
+    image = xray.array.copy()
+    image[100, 100] = np.nan
+    result = register(phantom, models, Radiograph(image, xray.spacing_mm))
+    assert [(f.code, f.detail) for f in result.findings] == [
+        ("ING-XRAY", "pixels: expected finite log attenuation, got infinity or NaN")
+    ]
+    assert not result.placed and not result.refused
 
 
 def test_predicted_standard_deviations_cover_the_error_across_the_beam(result, true_poses):
@@ -113,6 +144,10 @@ def test_mirrored_xray_is_withheld_as_such(phantom, models, xray):
     mirrored = Radiograph(np.ascontiguousarray(xray.array[:, ::-1]), xray.spacing_mm)
     result = register(phantom, models, mirrored)
     assert result.placed == {}
+    # It is kept to be looked at, with its scores and without a pose.
+    assert set(result.refused) == {"pelvis"}
+    facts = result.refused_facts()
+    assert facts["mirror_lead"]["pelvis"] < 0 and "camera_from_world" not in facts
     assert "REG-MIRRORED" in {finding.code for finding in result.findings}
 
 

@@ -20,6 +20,7 @@ rule build_report:
         validation=rules.gather_validation.output,
         segmentations=manifests("segmentation", RELEASED),
         pictures=pictures_of(RELEASED),
+        registrations=manifests("registration", RELEASED),
         predictions=[
             f"{RESULTS}/synthesis/{RELEASE}/{experiment}/predictions/fold{k}.tsv"
             for experiment in EXPERIMENTS
@@ -48,6 +49,6 @@ rule build_report:
     shell:
         'python "$SCRIPTS/build_report.py" --bmd {input.bmd:q} --statistics {input.statistics:q}'
         " --validation {input.validation:q} --segmentations {input.segmentations:q} --pictures {input.pictures:q}"
-        " --max-doubt {params.max_doubt}"
+        " --registrations {input.registrations:q} --max-doubt {params.max_doubt}"
         " --predictions {input.predictions:q} --releases {input.releases:q} --logs {params.logs:q}"
         " --patients {params.patients:q} --config {params.config:q} --output {output.html:q} > {log:q} 2>&1"

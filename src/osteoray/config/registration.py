@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from osteoray.config.section import Section
+
+Size = Annotated[float, Field(ge=0.5, le=10)]
 
 
 class RegistrationConfig(Section):
@@ -22,10 +24,10 @@ class RegistrationConfig(Section):
     """Voxels by which a bone's mask grows; a mask that is too small costs accuracy, one too large nothing."""
     pelvis_rim_mm: float = Field(3.0, ge=0, le=6)
     """What lies so near to the pelvis and is no other bone is rendered with it: its thin cortex blurs far, mm."""
-    voxel_mm: tuple[float, float, float] = (3.0, 2.0, 1.5)
+    voxel_mm: tuple[Size, Size, Size] = (3.0, 2.0, 1.5)
     """Voxel size of the bone models, coarse to fine, mm."""
-    pixel_mm: tuple[float, float, float] = (3.4, 2.0, 1.7)
-    """Pixel size of the X-ray at the detector at each level, mm."""
+    pixel_mm: tuple[Size, Size, Size] = (3.4, 2.0, 1.7)
+    """Pixel size of the X-ray at the detector at each level, coarse to fine, mm."""
     object_detector_mm: float = Field(150.0, ge=0, le=600)
     """Distance from mid-patient to detector where the X-ray does not tell, mm."""
     population: int = Field(24, ge=8, le=200)
@@ -52,12 +54,14 @@ class RegistrationConfig(Section):
     """Half width of the search of the femoral head's place relative to the pelvis along the beam, mm."""
     most_disagreement_mm: float = Field(4.0, gt=0)
     """Mean distance between the bones at two independent search results that counts as agreement, mm."""
-    least_z: float = Field(4.5)
+    least_z: float = Field(4.5, ge=-10, le=100)
     """Least similarity of the pelvis, in standard deviations above that of random poses."""
-    least_femur_z: float = Field(2.0)
+    least_femur_z: float = Field(2.0, ge=-10, le=100)
     """The same for a femur, which is a smaller part of the picture."""
     most_split_mm: float = Field(3.0, gt=0)
     """Largest distance between the image of the bone fitted to either half of the image rows, mm at the bone."""
+    most_unsettled_mm: float = Field(1.0, gt=0)
+    """Largest distance by which one more step of the refinement would move the bone's image, mm at the bone."""
     most_edge: float = Field(0.98, gt=0)
     """Distance from the middle of the search box, in half widths, at which a pose counts as lying on its edge."""
     least_field: float = Field(0.8, ge=0, le=1)
@@ -78,3 +82,17 @@ class RegistrationConfig(Section):
     """Abduction or adduction of the femur relative to the image rows beyond which a warning is given, degrees."""
     rotation_deg: tuple[float, float] = (-25.0, 20.0)
     """Range of the neck's rotation out of the detector plane, internal positive, without a warning, degrees."""
+
+    @field_validator("voxel_mm", "pixel_mm")
+    @classmethod
+    def _coarse_to_fine(cls, sizes_mm: tuple[float, ...]) -> tuple[float, ...]:
+        if list(sizes_mm) != sorted(sizes_mm, reverse=True):
+            raise ValueError(f"expected sizes from coarse to fine, got {sizes_mm}")
+        return sizes_mm
+
+    @field_validator("rotation_deg")
+    @classmethod
+    def _low_to_high(cls, range_deg: tuple[float, float]) -> tuple[float, float]:
+        if not range_deg[0] < range_deg[1]:
+            raise ValueError(f"expected the lower end first, got {range_deg}")
+        return range_deg

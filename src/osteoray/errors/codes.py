@@ -179,6 +179,9 @@ REASONS: dict[str, Reason] = {
     "REG-SPLIT": Reason(
         "Two halves of the X-ray ask for different poses.", True, "Check the X-ray for motion or metal."
     ),
+    "REG-UNSETTLED": Reason(
+        "The search ended before the bone had settled in the picture.", True, "Check X-ray, side and anatomy."
+    ),
     "REG-BOX": Reason("The pose lies at the edge of the search range.", True, "Check the geometry tags of the X-ray."),
     "REG-FIELD": Reason(
         "Too little of the bone lies inside the X-ray.", True, "Use an X-ray that shows the whole hip."

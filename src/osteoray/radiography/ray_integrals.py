@@ -74,8 +74,11 @@ def ray_integrals(density_mg_cm3: Volume, camera: Camera, *, supersample: int = 
         focus = index_from_camera[:3, 3]
         _integrate(density.ravel(), density.shape, occupied, index_from_pixel, focus, fine.K, window, mass, depth_mm)
     blocks = (camera.shape[0], supersample, camera.shape[1], supersample)
-    hits = np.maximum((depth_mm > 0).reshape(blocks).sum(axis=(1, 3)), 1)
-    mean_depth_mm = depth_mm.reshape(blocks).sum(axis=(1, 3)) / hits
+    # Rays of a pixel count by their mass; where none is positive but some density was, any of their depths will do.
+    met = np.maximum(mass, 0)
+    moment, total = (values.reshape(blocks).sum(axis=(1, 3)) for values in (met * depth_mm, met))
+    deepest_mm = depth_mm.reshape(blocks).max(axis=(1, 3))
+    mean_depth_mm = np.where(total > 0, moment / np.where(total > 0, total, 1), deepest_mm)
     return RayIntegrals(mass.reshape(blocks).mean(axis=(1, 3)), mean_depth_mm.astype(np.float32))
 
 

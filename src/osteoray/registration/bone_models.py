@@ -32,6 +32,10 @@ angles, draws the search to wrong poses."""
 LANDMARKS = 300
 
 
+class NoBone(ValueError):
+    """Nothing of a bone is left to be found in an X-ray."""
+
+
 @dataclass(frozen=True, eq=False)
 class BoneModel:
     """A rigid body to be found in the X-ray.
@@ -72,25 +76,30 @@ def patient_models(
         dilation_voxels: see `bone_model`.
         pelvis_rim_mm: `rim_mm` of the pelvis.
 
+    Returns:
+        The models. A femur of which nothing is left to compare is not among them.
+
     Raises:
-        Withheld: no voxel of the pelvis is labelled.
+        Withheld: nothing of the pelvis is left to compare.
     """
-    if not np.isin(bones.array, BODIES["pelvis"]).any():
-        raise Withheld("SEG-BONE", "no voxel of the pelvis is labelled")
     centres_mm = {"pelvis": None} | {FEMUR_NAME[side]: centre_mm for side, centre_mm in head_centres_mm.items()}
-    return {
-        name: bone_model(
-            qct_mg_cm3,
-            bones,
-            BODIES[name],
-            voxel_mm,
-            centre_mm=centre_mm,
-            soft_tissue_mg_cm3=soft_tissue_mg_cm3,
-            dilation_voxels=dilation_voxels,
-            rim_mm=pelvis_rim_mm if name == "pelvis" else 0.0,
-        )
-        for name, centre_mm in centres_mm.items()
-    }
+    models = {}
+    for name, centre_mm in centres_mm.items():
+        try:
+            models[name] = bone_model(
+                qct_mg_cm3,
+                bones,
+                BODIES[name],
+                voxel_mm,
+                centre_mm=centre_mm,
+                soft_tissue_mg_cm3=soft_tissue_mg_cm3,
+                dilation_voxels=dilation_voxels,
+                rim_mm=pelvis_rim_mm if name == "pelvis" else 0.0,
+            )
+        except NoBone as error:
+            if name == "pelvis":
+                raise Withheld("SEG-BONE", f"pelvis: {error}") from error
+    return models
 
 
 def bone_model(
@@ -117,9 +126,13 @@ def bone_model(
         rim_mm: what lies so near belongs to the bone's picture too, unless it is another bone.
 
     Raises:
-        ValueError: none of the labels occurs.
+        NoBone: none of the labels occurs, the bone is no denser than soft tissue, or a femur's head lies too near to
+            the end of the CT.
+        ValueError: a density is not finite.
     """
     mask = np.isin(bones.array, labels)
+    if not mask.any():
+        raise NoBone("bones: expected labelled voxels, got none")
     box = bones.crop_to(mask, margin_mm=4 * max(voxel_mm))
     inside = np.isin(box.array, labels)
     grown = inside
@@ -132,14 +145,20 @@ def bone_model(
     grown = grown & ((box.array == 0) | inside)
     qct = Volume(qct_mg_cm3.array, bones.grid).crop_to(mask, margin_mm=4 * max(voxel_mm))
     density = np.where(grown, np.maximum(qct.array.astype(np.float32) - np.float32(soft_tissue_mg_cm3), 0), 0)
+    if not np.isfinite(density).all():
+        raise ValueError("qct_mg_cm3: expected finite densities, got infinity or NaN in a bone")
     fine = _upright(Volume(density, box.grid), voxel_mm[-1])
     landmarks_mm = _landmarks_mm(inside, box.grid)
-    levels = tuple(sliced(_smoothed(fine, voxel)) for voxel in voxel_mm)
     cut_mm = bones.grid.world_from_index[2, 3] + CUT_MARGIN_MM
+    smoothed = [_smoothed(fine, voxel) for voxel in voxel_mm]
+    compared = smoothed[0] if centre_mm is None else _smoothed(_near(fine, centre_mm, cut_mm), voxel_mm[0])
+    if not compared.array.any() or not (landmarks_mm[:, 2] > cut_mm).any():
+        raise NoBone(f"bones: expected bone denser than {soft_tissue_mg_cm3:g} mg/cm3 to compare, got none")
+    levels = tuple(sliced(volume) for volume in smoothed)
     return BoneModel(
         levels,
         tuple(SIGMA_PER_VOXEL * voxel for voxel in voxel_mm),
-        levels[0] if centre_mm is None else sliced(_smoothed(_near(fine, centre_mm, cut_mm), voxel_mm[0])),
+        levels[0] if centre_mm is None else sliced(compared),
         landmarks_mm.mean(axis=0) if centre_mm is None else np.asarray(centre_mm, float),
         landmarks_mm[landmarks_mm[:, 2] > cut_mm],
     )

@@ -9,7 +9,7 @@ from cmaes import CMA
 from jaxtyping import Bool, Float
 
 from osteoray.radiography.search_renderer import PROCESSOR, NormalEquations, SearchRenderer
-from osteoray.radiography.shear_warp import GradientTarget, SlicedDensity
+from osteoray.radiography.shear_warp import GradientTarget, SlicedDensity, is_faced
 from osteoray.registration.parametrisation import PoseSpace, mean_distance_mm
 
 PRIOR_WEIGHT = 0.02
@@ -24,6 +24,8 @@ COARSE_STEPS = 6
 DIFFERENCE_UNITS_PER_MM = 0.67
 """Step of the central differences per millimetre of voxel size. Forward differences miss the optimum by half a step:
 measured 2-4 mm instead of 0.2 mm."""
+UNSEEN = -1.0
+"""Correlation given to a pose at which the bone's slices are not faced: the worst there is."""
 STALLED_SPREAD = 0.02
 """Standard deviation, relative to the box, below which CMA-ES has converged."""
 
@@ -91,7 +93,10 @@ def explore(
         samples = np.array([search.ask() for _ in range(effort.population)])
         samples[:, :3] = np.clip(samples[:, :3], -2.0, 2.0)
         samples[:, 3:] = np.clip(samples[:, 3:], -3.0, 3.0)
-        correlation = renderer.gradient_correlations(bone, target, space.poses(samples * ranges))
+        poses = space.poses(samples * ranges)
+        correlation = renderer.gradient_correlations(bone, target, poses)
+        # What the renderer cannot see from the side has the score of the rest of the picture.
+        correlation = np.where(is_faced(bone, poses, space.centre_mm), correlation, UNSEEN)
         costs = PRIOR_WEIGHT * (samples**2).mean(axis=1) - correlation
         search.tell(list(zip(samples, costs.tolist(), strict=True)))
         if costs.min() < best_cost:

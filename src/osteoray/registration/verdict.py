@@ -36,6 +36,7 @@ class Limits:
     least_z: float
     least_femur_z: float
     most_split_mm: float
+    most_unsettled_mm: float
     most_edge: float
     least_field: float
     most_joint_shift_mm: float
@@ -56,6 +57,7 @@ class Quality:
         agreement_mm: distance between the bone at the two best independent searches.
         z: similarity in standard deviations above that of random poses in the search box of the pelvis.
         split_mm: mean distance, at the bone, between its images fitted to the even and to the odd strips of rows.
+        unsettled_mm: mean distance, at the bone, by which one more Gauss-Newton step would move its image.
         edge: largest distance from the middle of the search box, in half widths.
         field: fraction of the bone near its centre that projects into the X-ray.
         sd: predicted standard deviations: rotations about image right, down and beam (degrees), place across and down
@@ -70,6 +72,7 @@ class Quality:
     agreement_mm: float
     z: float
     split_mm: float
+    unsettled_mm: float
     edge: float
     field: float
     sd: Float[np.ndarray, "6"]
@@ -120,6 +123,7 @@ def quality(
         agreement_mm=bone.agreement_mm,
         z=_above_chance(scene, name, placed, chance_ranges, rng),
         split_mm=_split_mm(bone, model.landmarks_mm, equations),
+        unsettled_mm=_unsettled_mm(bone, model.landmarks_mm, equations, tether),
         edge=float(np.abs(bone.units / bone.ranges).max()),
         field=field,
         sd=np.sqrt(variance) * scale,
@@ -179,6 +183,20 @@ def _split_mm(bone: Placed, landmarks_mm: Float[np.ndarray, "points 3"], equatio
     return mean_image_distance_mm(poses[0], poses[1], landmarks_mm)
 
 
+def _unsettled_mm(
+    bone: Placed,
+    landmarks_mm: Float[np.ndarray, "points 3"],
+    equations: NormalEquations,
+    tether: Float[np.ndarray, "6"],
+) -> float:
+    """How far the next Gauss-Newton step of `search.refine` would move the bone's image."""
+    step = np.linalg.pinv(equations.hessian.sum(axis=0) + np.diag(tether)) @ (
+        equations.slope.sum(axis=0) - tether * bone.units
+    )
+    poses = bone.space.poses(np.stack([bone.units, bone.units + step]))
+    return mean_image_distance_mm(poses[0], poses[1], landmarks_mm)
+
+
 def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -> list[Finding]:
     """Reasons against a placed bone; empty if it can be trusted.
 
@@ -197,6 +215,8 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
          f"similarity {quality.z:.1f} sd above chance, limit {least_z:g}"),
         ("REG-SPLIT", quality.split_mm <= limits.most_split_mm,
          f"strips of rows differ by {quality.split_mm:.1f} mm, limit {limits.most_split_mm:g} mm"),
+        ("REG-UNSETTLED", quality.unsettled_mm <= limits.most_unsettled_mm,
+         f"the next step would move it by {quality.unsettled_mm:.1f} mm, limit {limits.most_unsettled_mm:g} mm"),
         ("REG-BOX", quality.edge <= limits.most_edge,
          f"pose {quality.edge:.2f} half widths from the start, limit {limits.most_edge:g}"),
         ("REG-JOINT", quality.joint_shift_mm <= limits.most_joint_shift_mm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from osteoray.registration.targets import NothingShown, shown_pixels
 from osteoray.registration.verdict import Limits, Quality, field_findings, findings, quality, shown_share
 
 SCORES = (
-    *("z", "agreement_mm", "split_mm", "edge", "field", "joint_shift_mm", "joint_depth_mm"),
+    *("z", "agreement_mm", "split_mm", "unsettled_mm", "edge", "field", "joint_shift_mm", "joint_depth_mm"),
     *("mirror_lead", "femur_ratio"),
 )
 """Scores of a bone that are recorded, if it has them."""
@@ -51,29 +52,44 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """The trusted bones of an X-ray.
+    """The bones of an X-ray.
 
     Attributes:
-        placed: bones by name; empty if the pelvis is not trusted.
-        quality: scores of every bone that was looked for.
+        placed: trusted bones by name; empty if the pelvis is not trusted.
+        refused: bones that were found but are not trusted, to be looked at.
+        quality: scores of every bone that was looked for, as they were judged: the pelvis's before the femurs stood in
+            the picture, a femur's with all bones in it.
         findings: reasons against bones.
     """
 
     placed: dict[str, Placed]
+    refused: dict[str, Placed]
     quality: dict[str, Quality]
     findings: list[Finding]
 
     def facts(self) -> dict[str, dict]:
-        """Poses and scores of the trusted bones as JSON values: quantity, then bone."""
-        scores = {name: self.quality[name] for name in self.placed}
+        """Poses and scores of the trusted bones as JSON values: quantity, then bone.
+
+        `similarity` is that of the pose, with the other bones in the picture.
+        """
         facts = {
             "camera_from_world": {name: bone.camera_from_world.tolist() for name, bone in self.placed.items()},
             "similarity": {name: bone.correlation for name, bone in self.placed.items()},
-            "sd": {name: score.sd.tolist() for name, score in scores.items()},
+            "sd": {name: self.quality[name].sd.tolist() for name in self.placed},
         }
+        return facts | self._scores(self.placed)
+
+    def refused_facts(self) -> dict[str, dict]:
+        """Scores of the bones that are not trusted as JSON values; no pose, which nobody may use."""
+        similarity = {name: bone.correlation for name, bone in self.refused.items()}
+        return {"similarity": similarity} | self._scores(self.refused)
+
+    def _scores(self, names: Iterable[str]) -> dict[str, dict[str, float]]:
+        """The scores of bones by quantity; a score that is no number is absent."""
+        facts = {}
         for quantity in SCORES:
-            of_bones = {name: getattr(score, quantity) for name, score in scores.items()}
-            facts[quantity] = {name: value for name, value in of_bones.items() if value is not None}
+            of_bones = {name: getattr(self.quality[name], quantity) for name in names}
+            facts[quantity] = {name: v for name, v in of_bones.items() if v is not None and np.isfinite(v)}
         return facts
 
 
@@ -128,11 +144,14 @@ def register_xray(
         metal: the same of boxes around metal, which are not compared.
         renderer: renders the bones.
     """
+    if not np.isfinite(radiograph.array).all():
+        detail = "pixels: expected finite log attenuation, got infinity or NaN"
+        return Registration({}, {}, {}, [Finding("ING-XRAY", detail, xray_id)])
     exposure, shown = (shown_pixels(camera.shape, exposed, boxes) for boxes in ((), metal))
     try:
         view = scene(radiograph, camera, models, plan.pixel_mm, shown, renderer)
     except NothingShown:
-        return Registration({}, {}, [_unseen(xray_id, None)])
+        return Registration({}, {}, {}, [_unseen(xray_id, None)])
     pelvis, quality_of_pelvis = _find_pelvis(view, camera, plan, plan.pelvis_effort, exposure, rng)
     against = findings(quality_of_pelvis, limits, xray_id, None)
     if against:
@@ -142,22 +161,12 @@ def register_xray(
             against = findings(quality_of_pelvis, limits, xray_id, None)
     placed, scores = {PELVIS: pelvis}, {PELVIS: quality_of_pelvis}
     if against:
-        return Registration({}, scores, against)
-    sides = {}
+        return Registration({}, placed, scores, against)
+    found, against = _find_femurs(view, camera, pelvis, plan, limits, shown, rng, xray_id)
+    placed = sweep(view, placed | found)
     for side, name in FEMUR_NAME.items():
-        if name in models:
-            # Where the CT's pose would put it; the search may bring more of it into the picture.
-            share = shown_share(camera.at(pelvis.camera_from_world), models[name], shown)
-            if share < HOPELESS_SHARE * limits.least_field:
-                against += field_findings(share, limits, xray_id, side.value)
-                continue
-            try:
-                placed[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
-                sides[side] = name
-            except NothingShown:
-                against.append(_unseen(xray_id, side.value))
-    placed = sweep(view, placed)
-    for side, name in sides.items():
+        if name not in placed:
+            continue
         try:
             field = shown_share(camera.at(placed[name].camera_from_world), models[name], shown)
             scores[name] = quality(view, name, placed, plan.pelvis_ranges, rng, field=field)
@@ -167,8 +176,36 @@ def register_xray(
             against.append(_unseen(xray_id, side.value))
     lost = {FEMUR_NAME[Side(f.side)] for f in against if f.side and f.verdict is Verdict.WITHHELD}
     trusted = {name: bone for name, bone in placed.items() if name not in lost}
+    refused = {name: bone for name, bone in placed.items() if name in lost}
     # A femur that is not trusted must not stand in the picture of the others.
-    return Registration(sweep(view, trusted) if len(trusted) < len(placed) else trusted, scores, against)
+    return Registration(sweep(view, trusted) if refused else trusted, refused, scores, against)
+
+
+def _find_femurs(
+    view: Scene,
+    camera: Camera,
+    pelvis: Placed,
+    plan: Plan,
+    limits: Limits,
+    shown: Bool[np.ndarray, "rows columns"],
+    rng: np.random.Generator,
+    xray_id: str,
+) -> tuple[dict[str, Placed], list[Finding]]:
+    """The femurs that are in the picture, and the reasons against those that are not."""
+    found, against = {}, []
+    for side, name in FEMUR_NAME.items():
+        if name not in view.models:
+            continue
+        # Where the CT's pose would put it; the search may bring more of it into the picture.
+        share = shown_share(camera.at(pelvis.camera_from_world), view.models[name], shown)
+        if share < HOPELESS_SHARE * limits.least_field:
+            against += field_findings(share, limits, xray_id, side.value)
+            continue
+        try:
+            found[name] = place_femur(view, name, pelvis, plan.femur_ranges, plan.femur_effort, rng)
+        except NothingShown:
+            against.append(_unseen(xray_id, side.value))
+    return found, against
 
 
 def _unseen(xray_id: str, side: str | None) -> Finding:

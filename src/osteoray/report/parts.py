@@ -31,6 +31,7 @@ class Evidence:
         examples: held-out half X-rays with their maps.
         curves: training logs by kind of training.
         segmentations: pictures of segmentations, the worst first.
+        registrations: pictures of registrations, the worst first.
         max_doubt: doubt above which a segmented bone is called uncertain.
     """
 
@@ -40,6 +41,7 @@ class Evidence:
     examples: Sequence[Example]
     curves: Mapping[str, Sequence[Curve]]
     segmentations: Sequence[Picture]
+    registrations: Sequence[Picture]
     max_doubt: float
 
 
@@ -88,6 +90,7 @@ def report_parts(evidence: Evidence, draw: Drawer, error_range_g_cm2: float) -> 
         _cohort(evidence, draw),
         _stages(evidence, draw),
         _segmentation(evidence, draw),
+        _registration(evidence),
         _truth(evidence),
         _training(evidence, draw),
         Part("definitions", "Definitions", "How the numbers are defined, and their limits.", [DEFINITIONS]),
@@ -180,6 +183,15 @@ def _segmentation(evidence: Evidence, draw: Drawer) -> Part:
         part.items.append(tables.validation_table(rows))
     part.items.extend(evidence.segmentations)
     return part
+
+
+def _registration(evidence: Evidence) -> Part:
+    lead = (
+        "Outlines of the CT's bones at the pose that was found, on the X-ray: pelvis blue, left femur orange, right "
+        "femur green; dashed red where a bone is not trusted and nothing is derived from it. Half of the X-rays are "
+        "those with most findings, the others are spread evenly over the rest."
+    )
+    return Part("registration", "Registration", lead, [*evidence.registrations])
 
 
 def _truth(evidence: Evidence) -> Part:

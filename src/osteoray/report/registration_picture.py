@@ -13,6 +13,8 @@ from osteoray.imaging.resampling import resize_image
 HEIGHT_PIXELS = 700
 COLOURS = {"pelvis": (0, 220, 230), "left_femur": (255, 150, 30), "right_femur": (90, 230, 70)}
 """Red, green, blue of each bone's outline."""
+REFUSED = (255, 60, 60)
+DASH_PIXELS = 6
 
 
 def picture_camera(camera: Camera) -> Camera:
@@ -22,19 +24,27 @@ def picture_camera(camera: Camera) -> Camera:
 
 
 def registration_picture(
-    radiograph: Radiograph, silhouettes: dict[str, Bool[np.ndarray, "rows columns"]], shape: tuple[int, int]
+    radiograph: Radiograph,
+    silhouettes: dict[str, Bool[np.ndarray, "rows columns"]],
+    shape: tuple[int, int],
+    refused: frozenset[str] = frozenset(),
 ) -> Image.Image:
-    """Draw outlines on an X-ray.
+    """Draw outlines on an X-ray: whole ones of trusted bones, dashed red ones of those that are refused.
 
     Args:
         radiograph: log attenuation; bone is drawn bright.
         silhouettes: pixels of the picture that each bone covers, by names in `COLOURS`.
         shape: rows and columns of the picture, see `picture_camera`.
+        refused: names of the silhouettes of bones that are not trusted.
     """
     grey = _windowed(resize_image(radiograph.array, shape))
     colour = np.repeat(grey[..., None], 3, axis=2)
     for name, silhouette in silhouettes.items():
-        colour[_outline(silhouette)] = COLOURS[name]
+        outline = _outline(silhouette)
+        if name in refused:
+            rows, columns = np.indices(outline.shape) // DASH_PIXELS
+            outline &= (rows + columns) % 2 == 0
+        colour[outline] = REFUSED if name in refused else COLOURS[name]
     return Image.fromarray(colour)
 
 
