@@ -17,7 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,27 +26,24 @@ from scipy import ndimage
 
 from osteoray.config.registration import RegistrationConfig
 from osteoray.geometry.camera import Camera
-from osteoray.geometry.rigid import angle_between_deg
 from osteoray.imaging.bones import FEMUR, PROXIMAL_FEMUR, Side
 from osteoray.imaging.partial_volume import bone_density
 from osteoray.imaging.radiograph import Radiograph
 from osteoray.imaging.volume import Volume
 from osteoray.ingest.xray_metal import find_metal
-from osteoray.projection.density_maps import density_map
-from osteoray.registration.articulated import Placed, scene, sweep
 from osteoray.registration.bone_models import FEMUR_NAME, BoneModel, patient_models
-from osteoray.registration.mirroring import mirrored_similarity
 from osteoray.registration.parametrisation import PoseSpace, unit_ranges
-from osteoray.registration.targets import NothingShown, shown_pixels
-from osteoray.registration.verdict import findings, quality
+from osteoray.registration.targets import shown_pixels
+from osteoray.registration.verdict import findings
 from osteoray.registration.xray import SAME_OPTIMUM, Plan, Registration, register_xray, start_camera
-from osteoray.simulation.scoring import target_errors_mm
 from osteoray.store.manifest import Manifest, read_manifest
 from osteoray.store.nifti import read_radiograph, read_volume
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.registration_tables import LIMITS, STUCK, print_success, print_verdict
+from benchmarks.registration_errors import bone_row, map_error_percent
+from benchmarks.registration_failures import failures
+from benchmarks.registration_tables import LIMITS, print_sd, print_success, print_verdict
 from benchmarks.thick_slices import in_thick_slices
 from scripts.register_xrays import MODEL_OPTIONS, plan_of
 
@@ -56,8 +53,6 @@ START = unit_ranges(10.0, 20.0, 0.0) + unit_ranges(0.0, 0.0, 50.0)
 STEM_RADIUS_MM, STEM_LENGTH_MM = 7.0, 120.0
 METAL_NEPERS = 1.0
 """How much more than anything else in the field metal attenuates, scatter included."""
-MAP_PITCH_MM = 0.9
-
 
 Box = tuple[int, int, int, int]
 
@@ -274,63 +269,14 @@ def trial(
         "bones": {},
     }
     for body, placed in result.placed.items():
-        found, true = camera.at(placed.camera_from_world), cameras[body]
-        target_mm, projected_mm = errors_mm(models[body].landmarks_mm, found, true)
-        turned_deg = angle_between_deg(found.camera_from_world[:3, :3], true.camera_from_world[:3, :3])
-        scores = asdict(result.quality[body])
-        scores["sd"] = scores["sd"].tolist()
-        truth = {"target_mm": target_mm, "projected_mm": projected_mm, "rotation_deg": turned_deg}
+        entry = bone_row(placed, result.quality[body], models[body], camera, cameras[body])
         if body in subject.parts:
-            truth["abmd_error_percent"] = map_error_percent(subject.parts[body], found, true)
-        row["bones"][body] = truth | {"scores": scores}
+            found = camera.at(placed.camera_from_world)
+            entry["abmd_error_percent"] = map_error_percent(subject.parts[body], found, cameras[body])
+        row["bones"][body] = entry
     return row
 
 
-STUCK_START = unit_ranges(15.0, 15.0, 0.0) + unit_ranges(0.0, 0.0, 40.0)
-STUCK_FEMUR_START = unit_ranges(30.0, 6.0, 0.0) + unit_ranges(0.0, 0.0, 6.0)
-
-
-def stuck(subject: Subject, models: dict[str, BoneModel], xray: Xray, rng: np.random.Generator) -> Iterator[dict]:
-    """Refinements from wrong starts without any search: where they end wrong, they are stuck at a wrong optimum.
-
-    Each bone is started wrong with the others in their true places. Agreement of searches is taken for granted.
-    """
-    camera = xray.cameras["pelvis"]
-    view = scene(xray.radiograph, camera, models, CONFIG.pixel_mm, shown_pixels(camera.shape, xray.exposed, xray.metal))
-
-    def at(space: PoseSpace, units: np.ndarray, ranges: np.ndarray) -> Placed:
-        return Placed(space, ranges, units, 0.0, 0.0)
-
-    true = {
-        name: at(PoseSpace(xray.cameras[name].camera_from_world, model.centre_mm), np.zeros(6), PLAN.pelvis_ranges)
-        for name, model in models.items()
-    }
-    true = sweep(view, true, only="pelvis")
-    for body in models:
-        start, ranges = (START_OF[body == "pelvis"], RANGES_OF[body == "pelvis"])
-        for _ in range(STUCK_TRIALS):
-            wrong = at(true[body].space, rng.uniform(-1, 1, 6) * start, ranges)
-            placed = sweep(view, {**true, body: wrong}, only=body)
-            bone, lead = placed[body], None
-            if body == "pelvis":
-                alone = sweep(view, {body: bone}, only=body)[body]
-                lead = alone.correlation - mirrored_similarity(view, alone, PLAN.pelvis_effort, rng)
-            try:
-                scores = asdict(quality(view, body, placed, PLAN.pelvis_ranges, rng, field=1.0, mirror_lead=lead))
-            except NothingShown:
-                continue
-            found, known = camera.at(bone.camera_from_world), xray.cameras[body]
-            target_mm, projected_mm = errors_mm(models[body].landmarks_mm, found, known)
-            turned_deg = angle_between_deg(found.camera_from_world[:3, :3], known.camera_from_world[:3, :3])
-            truth = {"target_mm": target_mm, "projected_mm": projected_mm, "rotation_deg": turned_deg}
-            entry = truth | {"scores": scores | {"sd": scores["sd"].tolist()}}
-            row = {"subject": subject.name, "xray": xray.name, "condition": STUCK, "cpu_s": 0.0, "wanted": [body]}
-            yield row | {"bones": {body: entry}}
-
-
-STUCK_TRIALS = 4
-START_OF = {True: STUCK_START, False: STUCK_FEMUR_START}
-RANGES_OF = {True: PLAN.pelvis_ranges, False: PLAN.femur_ranges}
 UNLIMITED = replace(
     LIMITS,
     most_disagreement_mm=np.inf,
@@ -345,23 +291,6 @@ UNLIMITED = replace(
     least_mirror_lead=-np.inf,
     enough_femur_similarity=-np.inf,
 )
-
-
-def errors_mm(points_mm: np.ndarray, found: Camera, true: Camera) -> tuple[float, float]:
-    """Mean target error in 3-D and mean projected error at the bone; only the pose counts, not the assumed detector."""
-    target_mm, _ = target_errors_mm(points_mm, found, true)
-    on_detector = (found.project(points_mm) - true.project(points_mm)) * np.asarray(true.pitch_mm)
-    depth_mm = (points_mm @ true.camera_from_world[:3, :3].T + true.camera_from_world[:3, 3])[:, 2]
-    return target_mm, float((np.linalg.norm(on_detector, axis=1) * depth_mm / true.sid_mm).mean())
-
-
-def map_error_percent(part: Volume, found: Camera, true: Camera) -> float:
-    """Change of a part's mean areal density by the pose."""
-    means = []
-    for camera in (found, true):
-        areal = density_map(part, camera, finest_pitch_mm=MAP_PITCH_MM).areal_g_cm2
-        means.append(float(areal[areal > 0].mean()) if (areal > 0).any() else np.nan)
-    return 100 * (means[0] / means[1] - 1)
 
 
 def usable(folders: list[Path]) -> Iterator[tuple[Path, str]]:
@@ -392,7 +321,9 @@ def run(folders: list[Path], xrays_altered: int) -> Iterator[dict]:
                 rng = np.random.default_rng([number, order, index])
                 yield trial(subject, built[key], xray, condition, rng)
         for index, xray in enumerate(xrays[:xrays_altered]):
-            yield from stuck(subject, built[0, 0.0], xray, np.random.default_rng([number, index]))
+            head = {"subject": subject.name, "xray": xray.name, "cpu_s": 0.0}
+            failing = failures(xray, built[0, 0.0], CONFIG.pixel_mm, PLAN, np.random.default_rng([number, index]))
+            yield from (head | row for row in failing)
 
 
 def main() -> None:
@@ -408,6 +339,7 @@ def main() -> None:
                 file.flush()
     rows = [json.loads(line) for line in args.trials.read_text(encoding="utf-8").splitlines()]
     print_success(rows)
+    print_sd(rows)
     print_verdict(rows)
 
 

@@ -11,7 +11,10 @@ from osteoray.registration.verdict import Quality, findings
 LIMITS = limits_of(RegistrationConfig())
 WRONG_MM = 2.0
 HOPELESS = ("mirrored", "another patient's X-ray")
-STUCK = "stuck at a wrong optimum"
+STUCK, HELD = "stuck at a wrong optimum", "held 2 to 6 mm off"
+FAILED = (*HOPELESS, STUCK, HELD)
+AS_IT_IS = "as it is"
+FREEDOMS = ("about image right", "about image down", "about the beam", "across", "down", "depth")
 
 
 def codes_of(bone: dict, body: str) -> list[str]:
@@ -41,7 +44,7 @@ def print_success(rows: list[dict]) -> None:
         for group in ("pelvis", "femur"):
             pairs = pairs_of(rows, group, condition)
             bones = [row["bones"][body] for row, body in pairs if body in row["bones"]]
-            if condition in (*HOPELESS, STUCK) or not bones:
+            if condition in FAILED or not bones:
                 continue
             passed = np.mean([is_passed(*pair) for pair in pairs])
             near = sum(bone["target_mm"] < 2 for bone in bones) / len(pairs)
@@ -50,7 +53,7 @@ def print_success(rows: list[dict]) -> None:
             cells.append(middle_and_tail(maps) if maps else "")
             head = f"| {condition} | {group} | {len(pairs)} | {100 * passed:.1f} | {100 * near:.1f}"
             print(f"{head} | {' | '.join(cells)} |")
-    seconds = [row["cpu_s"] for row in rows if row["condition"] not in (*HOPELESS, STUCK)]
+    seconds = [row["cpu_s"] for row in rows if row["condition"] not in FAILED]
     print(f"\nMedians, 95th percentiles in brackets. CPU-s per X-ray: median {np.median(seconds):.2f}, ", end="")
     print(f"95 % {np.percentile(seconds, 95):.2f}.")
 
@@ -60,6 +63,18 @@ ERRORS = ("target_mm", "projected_mm", "rotation_deg")
 
 def middle_and_tail(values: list[float]) -> str:
     return f"{np.median(values):.2f} ({np.percentile(values, 95):.2f})"
+
+
+def print_sd(rows: list[dict]) -> None:
+    """Errors over their predicted standard deviations, of bones that passed: 1 where the prediction is honest."""
+    print("\n| root mean square of error / sd | n | " + " | ".join(FREEDOMS) + " |")
+    print("|---|---|" + "---|" * len(FREEDOMS))
+    for group in ("pelvis", "femur"):
+        found = [row["bones"][body] for row, body in pairs_of(rows, group, AS_IT_IS) if is_passed(row, body)]
+        if found:
+            ratios = np.array([np.divide(bone["off"], bone["scores"]["sd"]) for bone in found])
+            cells = " | ".join(f"{value:.2f}" for value in np.sqrt((ratios**2).mean(axis=0)))
+            print(f"| {group} | {len(found)} | {cells} |")
 
 
 def is_wrong(row: dict, body: str) -> bool:

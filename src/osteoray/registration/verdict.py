@@ -27,6 +27,9 @@ simulations, not fitted."""
 FIELD_RADIUS_MM = 120.0
 """Only the bone this near to its centre has to be in the X-ray: wings of the ilium and shafts may be cut off."""
 
+SD_PER_UNIT = np.array([np.degrees(ROTATION_RAD_PER_UNIT)] * 3 + [1.0, 1.0, DEPTH_MM_PER_UNIT])
+"""Degrees and millimetres of a unit of `PoseSpace`."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -118,7 +121,6 @@ def quality(
     noise = float(equations.square.sum()) / pixels * NOISE_AREA_MM2 / float(np.prod(pitch_mm))
     tether = np.zeros(6) if name == PELVIS else JOINT
     variance = noise * np.diag(np.linalg.pinv(equations.hessian.sum(axis=0) + np.diag(tether)))
-    scale = np.array([np.degrees(ROTATION_RAD_PER_UNIT)] * 3 + [1.0, 1.0, DEPTH_MM_PER_UNIT])
     return Quality(
         agreement_mm=bone.agreement_mm,
         z=_above_chance(scene, name, placed, chance_ranges, rng),
@@ -126,7 +128,7 @@ def quality(
         unsettled_mm=_unsettled_mm(bone, model.landmarks_mm, equations, tether),
         edge=float(np.abs(bone.units / bone.ranges).max()),
         field=field,
-        sd=np.sqrt(variance) * scale,
+        sd=np.sqrt(variance) * SD_PER_UNIT,
         joint_shift_mm=shift_mm,
         joint_depth_mm=depth_mm,
         similarity=bone.correlation,
