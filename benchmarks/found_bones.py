@@ -1,12 +1,14 @@
 """Bones, landmarks, regions and areal density as a finished run found them, against the truth; prints Markdown tables.
 
-Only patients whose bones the network found count; with `labelled: 10` of 26 virtual patients those are the 16 it has
+Only patients whose bones the network found count; with `labelled: 10` of 40 virtual patients those are the 30 it has
 not seen. The truth of areal density is the noise-free, unblurred, ideally calibrated CT with the true mask and
 landmarks, by the workflow's own definition; beside it stand true masks in the scanned CT, which leave the scanner's
-share of the error, and that share against the cupping of the scan. Last come the seconds that landmarks, regions and
-density of both hips take. The angle that was drawn is that of the shaft's
-nominal axis; a drawn shaft is bowed, so that the line through its cross-sections, which defines the angle, is another.
-Run: snakemake --until measure_qct, then python benchmarks/found_bones.py --results FOLDER
+share of the error, with the cupping that a cylinder of water tells taken out and with all of it left in, and that share
+against the cupping of the scan. Last come the seconds that landmarks, regions and density of both hips take. The angle
+that was drawn is that of the shaft's nominal axis; a drawn shaft is bowed, so that the line through its cross-sections,
+which defines the angle, is another.
+Run: snakemake --configfile benchmarks/cohorts/found_bones.yaml --until measure_qct, then
+     python benchmarks/found_bones.py --results cohorts/found_bones
 """
 
 from __future__ import annotations
@@ -20,7 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import yaml
 
+from osteoray.calibration.calibrating import Settings, calibrate
+from osteoray.calibration.gates import Gates
+from osteoray.calibration.phantom import Phantom
+from osteoray.config.calibration import CalibrationConfig
 from osteoray.config.qct import QctConfig
 from osteoray.config.segmentation import SegmentationConfig
 from osteoray.errors.unreadable import Withheld
@@ -37,6 +44,7 @@ from scripts.measure_qct import measure
 from scripts.score_against_truth import ideal_densities, true_mask_densities
 from scripts.segment_bones import measure_sides
 
+PHANTOMS = Path(__file__).resolve().parents[1] / "resources" / "phantoms"
 TIMED = 4
 """Patients whose seconds are measured, the first of which does not count."""
 CUT_MM = SegmentationConfig().distal_cut_mm
@@ -55,7 +63,7 @@ class Findings:
     agreements: dict[str, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
     doubts: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     landmarks: list[tuple[float, float, float, float]] = field(default_factory=list)
-    densities: list[tuple[float, float, float, float]] = field(default_factory=list)
+    densities: list[tuple[float, float, float, float, float]] = field(default_factory=list)
     codes: Counter[str] = field(default_factory=Counter)
 
 
@@ -89,13 +97,31 @@ def add_femurs(findings: Findings, segmentation: Manifest, truth: Manifest) -> N
         findings.landmarks.append((float(head_mm), *angles_deg, 100 * volume))
 
 
-def add_densities(findings: Findings, measured: Manifest, calibration: Manifest, truth: Manifest) -> None:
+def add_densities(
+    findings: Findings, measured: Manifest, ingest: Manifest, calibration: Manifest, truth: Manifest
+) -> None:
     ideal = ideal_densities(truth)
     on_true_mask = true_mask_densities(read_volume(calibration.file("qct"), np.float32), truth)
+    cupped = true_mask_densities(cupped_qct(ingest, calibration), truth)
+    cupping_hu = truth.facts["ct"]["cupping_hu"]
     for side, true in ideal.items():
         if "abmd_g_cm2" in measured.facts.get(side, {}):
-            row = measured.facts[side]["abmd_g_cm2"], on_true_mask[side], true, truth.facts["ct"]["cupping_hu"]
-            findings.densities.append(row)
+            found = measured.facts[side]["abmd_g_cm2"]
+            findings.densities.append((found, on_true_mask[side], cupped[side], true, cupping_hu))
+
+
+def cupped_qct(ingest: Manifest, calibration: Manifest) -> Volume:
+    """The CT calibrated by its phantom with all of its cupping."""
+    config = CalibrationConfig()
+    gates, settings = (
+        part(**{name: getattr(config, name) for name in part.__dataclass_fields__}) for part in (Gates, Settings)
+    )
+    table = PHANTOMS / f"{calibration.facts['phantom'].lower().replace('-', '_')}.yaml"
+    phantom = Phantom.from_table(yaml.safe_load(table.read_text(encoding="utf-8")))
+    ct_hu = read_volume(ingest.file("ct"))
+    line = calibrate(ct_hu, [phantom], gates, settings, ingest.facts["ct"]["kvp"]).line
+    qct = line.slope_mg_cm3_per_hu * ct_hu.array.astype(np.float32) + line.intercept_mg_cm3
+    return Volume(qct.astype(np.float32), ct_hu.grid)
 
 
 def print_bones(findings: Findings) -> None:
@@ -135,19 +161,22 @@ def print_landmarks(findings: Findings) -> None:
 
 
 def print_densities(findings: Findings) -> None:
-    found, on_true, ideal, cupping_hu = np.array(findings.densities).T
-    print("\n| aBMD | bias % | SD % | largest % | PCC | hips |\n|---|---|---|---|---|---|")
+    found, on_true, cupped, ideal, cupping_hu = np.array(findings.densities).T
+    print("\n| aBMD | bias ± standard error % | SD % | largest % | PCC | hips |\n|---|---|---|---|---|---|")
     pairs = {
         "found masks against truth": (found, ideal),
         "true masks against truth": (on_true, ideal),
+        "true masks against truth, all cupping left in": (cupped, ideal),
         "found against true masks": (found, on_true),
     }
     for name, (values, reference) in pairs.items():
         error = 100 * (values / reference - 1)
-        numbers = f"{error.mean():+.2f} | {error.std():.2f} | {np.abs(error).max():.2f}"
+        standard_error = error.std(ddof=1) / np.sqrt(error.size)
+        numbers = f"{error.mean():+.2f} ± {standard_error:.2f} | {error.std():.2f} | {np.abs(error).max():.2f}"
         print(f"| {name} | {numbers} | {np.corrcoef(values, reference)[0, 1]:.4f} | {error.size} |")
-    slope, offset = np.polyfit(cupping_hu, 100 * (on_true / ideal - 1), 1)
-    print(f"\nTrue masks: error {offset:+.2f} % {slope:+.2f} % per HU of cupping.")
+    for name, values in (("all cupping left in", cupped), ("that of water taken out", on_true)):
+        slope, offset = np.polyfit(cupping_hu, 100 * (values / ideal - 1), 1)
+        print(f"\nTrue masks, {name}: error {offset:+.2f} % {slope:+.2f} % per HU of cupping.")
 
 
 def print_seconds(patients: list[tuple[Manifest, Manifest, Manifest]]) -> None:
@@ -181,8 +210,8 @@ def main() -> None:
         calibration = read_manifest(args.results / "calibration" / patient / "calibration.json")
         measured = read_manifest(args.results / "densitometry" / f"{patient}.json")
         if not calibration.is_withheld:
-            add_densities(findings, measured, calibration, truth)
             ingest = read_manifest(args.results / "ingest" / patient / "manifest.json")
+            add_densities(findings, measured, ingest, calibration, truth)
             timed.append((ingest, calibration, segmentation))
     if not findings.agreements or len(findings.densities) < 3:
         sys.exit(f"{args.results}: expected bones and densities of two patients or more that the network segmented")
