@@ -290,6 +290,7 @@ UNLIMITED = replace(
     most_joint_depth_mm=np.inf,
     least_mirror_lead=-np.inf,
     enough_femur_similarity=-np.inf,
+    most_rival_lead=np.inf,
 )
 
 

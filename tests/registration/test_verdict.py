@@ -31,6 +31,7 @@ GOOD = Quality(
     similarity=0.6,
     mirror_lead=0.03,
     femur_ratio=1.4,
+    rival_lead=0.0,
 )
 
 
@@ -62,6 +63,8 @@ def test_a_femur_that_fits_well_need_not_fit_better_than_its_pelvis():
         ("femur_ratio", float("nan"), "REG-FEMUR"),
         ("split_mm", 9.0, "REG-SPLIT"),
         ("unsettled_mm", 1.5, "REG-UNSETTLED"),
+        ("rival_lead", -0.02, "REG-RIVAL"),
+        ("rival_lead", float("nan"), "REG-RIVAL"),
         ("edge", 1.2, "REG-BOX"),
         ("field", 0.3, "REG-FIELD"),
         ("joint_shift_mm", 15.0, "REG-JOINT"),

@@ -60,7 +60,7 @@ class RegistrationConfig(Section):
     """The same for a femur, which is a smaller part of the picture."""
     most_split_mm: float = Field(3.0, gt=0)
     """Largest distance between the image of the bone fitted to either half of the image rows, mm at the bone."""
-    most_unsettled_mm: float = Field(1.0, gt=0)
+    most_unsettled_mm: float = Field(0.1, gt=0)
     """Largest distance by which one more step of the refinement would move the bone's image, mm at the bone."""
     most_edge: float = Field(0.98, gt=0)
     """Distance from the middle of the search box, in half widths, at which a pose counts as lying on its edge."""
@@ -76,6 +76,8 @@ class RegistrationConfig(Section):
     """Least gradient correlation of a femur, over that of the pelvis in the same X-ray."""
     enough_femur_similarity: float = Field(0.8, ge=0, le=1)
     """Gradient correlation of a femur that is enough whatever the pelvis's: in a clear picture both are high."""
+    most_rival_lead: float = Field(0.003, ge=0, lt=1)
+    """Gradient correlation by which a femur may fit better in a pose that is turned by 15 or 32 degrees and refined."""
     most_flexion_deg: float = Field(12.0, gt=0)
     """Flexion or extension of the femur relative to the detector beyond which a warning is given, degrees."""
     most_abduction_deg: float = Field(15.0, gt=0)

@@ -182,6 +182,7 @@ REASONS: dict[str, Reason] = {
     "REG-UNSETTLED": Reason(
         "The search ended before the bone had settled in the picture.", True, "Check X-ray, side and anatomy."
     ),
+    "REG-RIVAL": Reason("The femur fits the picture better in another pose.", True, "Check X-ray, side and anatomy."),
     "REG-BOX": Reason("The pose lies at the edge of the search range.", True, "Check the geometry tags of the X-ray."),
     "REG-FIELD": Reason(
         "Too little of the bone lies inside the X-ray.", True, "Use an X-ray that shows the whole hip."

@@ -11,19 +11,23 @@ from osteoray.errors.verdict import Finding
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.camera import Camera
 from osteoray.radiography.search_renderer import NormalEquations
+from osteoray.radiography.shear_warp import is_faced
 from osteoray.registration.articulated import JOINT, PELVIS, Placed, Scene, bone_target
 from osteoray.registration.bone_models import BoneModel
 from osteoray.registration.femur_pose import FemurPose
 from osteoray.registration.parametrisation import DEPTH_MM_PER_UNIT, ROTATION_RAD_PER_UNIT, mean_image_distance_mm
-from osteoray.registration.search import linearised
+from osteoray.registration.search import linearised, refine
 from osteoray.registration.targets import gradient_target
 
 RANDOM_POSES = 128
 STRIP_MM = 27.0
 """Height at the detector of the strips into which the X-ray is split."""
-NOISE_AREA_MM2 = 170.0
-"""Area at the detector over which the misfit (soft tissue, not quantum noise) is one independent sample; estimated on
-simulations, not fitted."""
+NOISE_AREA_MM2 = 27.0
+"""Area at the detector over which the misfit (soft tissue, not quantum noise) counts as one independent sample: chosen
+so that predicted deviations are those seen, or up to twice those (48 X-rays of ten virtual patients)."""
+RIVALS = np.radians([(x, y) for x in (-15, 0, 15) for y in (-15, 0, 15) if x or y] + [(0, -32), (0, 32)])
+"""Turns about image right and down, rad, from which a femur is refined once more: where it can rest wrongly."""
+RIVAL_STEPS = 5
 FIELD_RADIUS_MM = 120.0
 """Only the bone this near to its centre has to be in the X-ray: wings of the ilium and shafts may be cut off."""
 
@@ -47,6 +51,7 @@ class Limits:
     least_mirror_lead: float
     least_femur_ratio: float
     enough_femur_similarity: float
+    most_rival_lead: float
     most_flexion_deg: float
     most_abduction_deg: float
     rotation_deg: tuple[float, float]
@@ -70,6 +75,8 @@ class Quality:
         similarity: gradient correlation at the finest level.
         mirror_lead: gradient correlation of the pelvis above its best one in the mirrored X-ray; None for a femur.
         femur_ratio: gradient correlation of a femur over that of the pelvis in the same X-ray; None for the pelvis.
+        rival_lead: gradient correlation of a femur at the coarsest level above the best one that refinements from
+            turned poses end with; None for the pelvis, whose rival is the mirrored X-ray.
     """
 
     agreement_mm: float
@@ -84,6 +91,7 @@ class Quality:
     similarity: float
     mirror_lead: float | None
     femur_ratio: float | None
+    rival_lead: float | None
 
 
 def quality(
@@ -134,6 +142,7 @@ def quality(
         similarity=bone.correlation,
         mirror_lead=mirror_lead,
         femur_ratio=None if name == PELVIS else bone.correlation / max(placed[PELVIS].correlation, 1e-6),
+        rival_lead=None if name == PELVIS else _lead_over_rivals(scene, name, placed),
     )
 
 
@@ -154,6 +163,20 @@ def _above_chance(
     units = np.vstack([bone.units[None], rng.uniform(-1, 1, (RANDOM_POSES, 6)) * ranges])
     correlation = scene.renderer.gradient_correlations(scene.models[name].levels[0], target, bone.space.poses(units))
     return float((correlation[0] - correlation[1:].mean()) / max(correlation[1:].std(), 1e-9))
+
+
+def _lead_over_rivals(scene: Scene, name: str, placed: dict[str, Placed]) -> float:
+    """Similarity of a femur above that of its rivals, all refined at the coarsest level on the same pixels."""
+    bone, density = placed[name], scene.models[name].levels[0]
+    starts = np.tile(bone.units, (len(RIVALS) + 1, 1))
+    starts[1:, :2] += RIVALS / ROTATION_RAD_PER_UNIT
+    target = bone_target(scene, 0, name, bone.space.poses(starts), placed)
+    own, *rivals = (
+        refine(density, target, bone.space, units, RIVAL_STEPS, JOINT, scene.renderer)[1]
+        for units in starts
+        if is_faced(density, bone.space.poses(units[None]), bone.space.centre_mm)[0]
+    )
+    return own - max(rivals)
 
 
 def shown_share(camera: Camera, model: BoneModel, shown: Bool[np.ndarray, "rows columns"]) -> float:
@@ -231,6 +254,10 @@ def findings(quality: Quality, limits: Limits, xray_id: str, side: str | None) -
         detail = f"gradient correlation {quality.mirror_lead:+.3f} above that in the mirrored X-ray"
         is_own = quality.mirror_lead >= limits.least_mirror_lead
         tests.append((code, is_own, f"{detail}, limit {limits.least_mirror_lead:g}"))
+    if quality.rival_lead is not None:
+        detail = f"gradient correlation {quality.rival_lead:+.3f} above that of the best turned pose"
+        is_best = quality.rival_lead >= -limits.most_rival_lead
+        tests.append(("REG-RIVAL", is_best, f"{detail}, limit {-limits.most_rival_lead:g}"))
     if quality.femur_ratio is not None:
         detail = f"gradient correlation {quality.similarity:.2f}, {quality.femur_ratio:.2f} of the pelvis's"
         wanted = f"limits {limits.enough_femur_similarity:g} or {limits.least_femur_ratio:g} of it"

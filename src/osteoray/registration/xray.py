@@ -22,7 +22,7 @@ from osteoray.registration.verdict import Limits, Quality, field_findings, findi
 
 SCORES = (
     *("z", "agreement_mm", "split_mm", "unsettled_mm", "edge", "field", "joint_shift_mm", "joint_depth_mm"),
-    *("mirror_lead", "femur_ratio"),
+    *("mirror_lead", "femur_ratio", "rival_lead"),
 )
 """Scores of a bone that are recorded, if it has them."""
 SAME_OPTIMUM = 1e-3
