@@ -21,8 +21,11 @@ import yaml
 from scipy import ndimage
 
 from osteoray.calibration.calibrating import Settings, calibrate
+from osteoray.calibration.cupping import without_cupping
 from osteoray.calibration.gates import Gates
 from osteoray.calibration.phantom import Phantom
+from osteoray.calibration.protocol import Protocol
+from osteoray.calibration.water import measure_cylinder
 from osteoray.config.calibration import CalibrationConfig
 from osteoray.config.simulation import CtScannerConfig, SimulationConfig
 from osteoray.densitometry.qct import measure_regions, silhouette, standard_view
@@ -38,6 +41,7 @@ from osteoray.simulation.ct_examination import examine_ct
 from osteoray.simulation.enrolment import enrolled, generator
 from osteoray.simulation.phantom import PhantomDesign
 from osteoray.simulation.procedural import procedural_body
+from osteoray.simulation.water_scan import scan_water
 from osteoray.store.manifest import read_manifest
 from osteoray.store.nifti import read_volume
 
@@ -242,34 +246,41 @@ def moved_femurs(parameters: AnatomyParameters, rng: np.random.Generator) -> Ana
 
 
 def print_repeats(bodies: int, spacing_mm: float, pixel_mm: float, slice_mm: float) -> None:
-    """Same bodies, other pose, phantom place, scanner day and noise; calibrated by the phantom."""
+    """Same bodies and scanner, other pose, phantom place, day and noise; calibrated by the phantom, without and with
+    the cupping that a cylinder of water tells taken out."""
     scanner = CtScannerConfig(matrix=round(430 / pixel_mm), pixel_mm=pixel_mm, slice_mm=slice_mm, extent_mm=290)
     table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
-    config, values = CalibrationConfig(), defaultdict(list)
+    config, measured = CalibrationConfig(), defaultdict(list)
     gates, settings = (
         part(**{name: getattr(config, name) for name in part.__dataclass_fields__}) for part in (Gates, Settings)
     )
+    cohort = SimulationConfig(patients=99, labelled=0, seed=7, anatomy_spacing_mm=spacing_mm, ct=scanner)
+    scanned = scan_water(cohort, 0, PhantomDesign.from_table(table))
+    water = measure_cylinder(Volume(scanned.hu, scanned.grid), Protocol("virtual", 120.0, ""))
     for number in range(bodies):
-        cohort = SimulationConfig(patients=99, labelled=0, seed=7, anatomy_spacing_mm=spacing_mm, ct=scanner)
         patient = enrolled(cohort, f"V{number + 1:03d}")
         for scan in range(SCANS):
             rng = generator(cohort.seed, patient.index, "anatomy")
             drawn = draw_anatomy(patient.sex, patient.age_years, patient.height_cm, patient.weight_kg, rng)
             drawn = moved_femurs(drawn, np.random.default_rng([number, scan]))
             body = procedural_body(drawn, spacing_mm, rng)
-            day = cohort.model_copy(update={"seed": 1000 + scan})
-            ct = examine_ct(day, patient, body, PhantomDesign.from_table(table)).ct
-            volume = Volume(ct.hu, ct.grid)
-            line = calibrate(volume, [Phantom.from_table(table)], gates, settings, 120.0).line
-            qct = (ct.hu * line.slope_mg_cm3_per_hu + line.intercept_mg_cm3).astype(np.float32)
-            for side, femur in body.femurs.items():
-                axes = femur.neck_axis, femur.shaft_axis
-                hip = Hip.of(Volume(qct, ct.grid), ct.bones, ct.proximal_femur, side, axes)
-                values[number, side].append((hip.abmd(), hip.plain()))
-    table_of = np.array(list(values.values()))
-    precision = np.sqrt((table_of.std(axis=1, ddof=1) ** 2 / table_of.mean(axis=1) ** 2).mean(axis=0))
-    print(f"\nRMS-CV over {SCANS} scans of {len(values)} hips, {pixel_mm:g} x {pixel_mm:g} x {slice_mm:g} mm:")
-    print(f"{100 * precision[0]:.2f} % (plain {100 * precision[1]:.2f} %)")
+            # The same scanner on another day: its table of the enrolled goes on, its unit stays.
+            day = replace(patient, index=patient.index + 100 * (scan + 1))
+            ct = examine_ct(cohort, day, body, PhantomDesign.from_table(table)).ct
+            cupped = Volume(ct.hu, ct.grid)
+            for name, volume in (("cupping", cupped), ("none", without_cupping(cupped, water.quadratic_per_cm))):
+                line = calibrate(volume, [Phantom.from_table(table)], gates, settings, 120.0).line
+                qct = (volume.array * line.slope_mg_cm3_per_hu + line.intercept_mg_cm3).astype(np.float32)
+                for side, femur in body.femurs.items():
+                    axes = femur.neck_axis, femur.shaft_axis
+                    hip = Hip.of(Volume(qct, ct.grid), ct.bones, ct.proximal_femur, side, axes)
+                    measured[name, number, side].append((hip.abmd(), hip.plain()))
+    print(f"\nRMS-CV over {SCANS} scans of {2 * bodies} hips, {pixel_mm:g} x {pixel_mm:g} x {slice_mm:g} mm, ", end="")
+    print(f"scanner with {water.cupping_hu:.1f} HU of cupping:")
+    for name in ("cupping", "none"):
+        table_of = np.array([values for key, values in measured.items() if key[0] == name])
+        precision = np.sqrt((table_of.std(axis=1, ddof=1) ** 2 / table_of.mean(axis=1) ** 2).mean(axis=0))
+        print(f"{name}: {100 * precision[0]:.2f} % (plain {100 * precision[1]:.2f} %)")
 
 
 def main() -> None:

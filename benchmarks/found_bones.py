@@ -64,6 +64,7 @@ class Findings:
     doubts: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     landmarks: list[tuple[float, float, float, float]] = field(default_factory=list)
     densities: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+    patients: int = 0
     codes: Counter[str] = field(default_factory=Counter)
 
 
@@ -157,7 +158,7 @@ def print_landmarks(findings: Findings) -> None:
     for name, errors in zip(names, np.array(findings.landmarks).T, strict=True):
         size = np.abs(errors)
         print(f"| {name} | {np.median(size):.2f} | {np.percentile(size, 95):.2f} | {errors.mean():+.2f} |")
-    print(f"\n{len(findings.landmarks)} femurs")
+    print(f"\n{len(findings.landmarks)} femurs of {2 * findings.patients} hips; the others were withheld (codes above)")
 
 
 def print_densities(findings: Findings) -> None:
@@ -205,6 +206,7 @@ def main() -> None:
         if segmentation.facts.get("method") != "network" or segmentation.is_withheld:
             continue
         truth = read_manifest(args.results / "virtual" / "truth" / patient / "manifest.json")
+        findings.patients += 1
         add_bones(findings, segmentation, truth)
         add_femurs(findings, segmentation, truth)
         calibration = read_manifest(args.results / "calibration" / patient / "calibration.json")

@@ -14,9 +14,10 @@ from osteoray.calibration.ladder import Fallback, Outcome, calibrate_by_ladder
 from osteoray.calibration.phantom import Phantom
 from osteoray.calibration.protocol import Protocol
 from osteoray.calibration.reference import ReferenceScan, reference_scans
-from osteoray.calibration.water import WaterCylinder, quadratic_of, water_cylinders
+from osteoray.calibration.water import quadratic_of, unusable, water_cylinders
 from osteoray.config.calibration import CalibrationConfig
-from osteoray.errors.verdict import Finding, Verdict, worst
+from osteoray.errors.unreadable import Withheld
+from osteoray.errors.verdict import Verdict, worst
 from osteoray.imaging.volume import Volume
 from osteoray.report.calibration_picture import fallback_picture, phantom_picture
 from osteoray.report.style import png
@@ -47,17 +48,20 @@ def picture_of(volume: Volume, outcome: Outcome, core_fraction: float) -> Figure
     return phantom_picture(*drawn, outcome.facts, codes, protocol)
 
 
-def corrected_ct(manifest: Manifest, ingest: Manifest, cylinders: list[WaterCylinder], is_asked: bool) -> Volume:
-    """The CT without the cupping that a cylinder of water tells; a warning if none does that was asked for."""
+def corrected_ct(manifest: Manifest, ingest: Manifest, water: Path | None) -> Volume:
+    """The CT without the cupping that cylinders of water tell; a warning if they were asked for and tell none."""
     volume = read_volume(ingest.file("ct"))
-    protocol = Protocol.of(ingest.facts.get("ct", {}))
-    quadratic_per_cm = quadratic_of(cylinders, protocol)
+    manifest.facts["quadratic_per_cm"] = None
+    if water is None:
+        return volume
+    rows = read_table(water)
+    try:
+        quadratic_per_cm = quadratic_of(water_cylinders(rows), Protocol.of(ingest.facts["ct"]), unusable(rows))
+    except Withheld as error:
+        manifest.findings.append(error.finding)
+        return volume
     manifest.facts["quadratic_per_cm"] = quadratic_per_cm
-    if quadratic_per_cm is not None:
-        return without_cupping(volume, quadratic_per_cm)
-    if is_asked:
-        manifest.findings.append(Finding("CAL-WATER", f"{protocol}: expected a usable cylinder of water, got none"))
-    return volume
+    return without_cupping(volume, quadratic_per_cm)
 
 
 def calibrate_patient(
@@ -108,9 +112,11 @@ def main() -> None:
     ingest = read_manifest(args.ingest)
     with recording("calibration", ingest.patient_id, args.output, ingest) as manifest:
         if not manifest.blocked_by:
-            cylinders = water_cylinders(read_table(args.water)) if args.water else []
-            volume = corrected_ct(manifest, ingest, cylinders, args.water is not None)
-            calibrate_patient(manifest, ingest, volume, phantoms, reference, config)
+            volume = corrected_ct(manifest, ingest, args.water)
+            # A line with cupping in it is not that of a CT without.
+            is_even = manifest.facts["quadratic_per_cm"] is not None
+            alike = [scan for scan in reference if scan.is_even == is_even]
+            calibrate_patient(manifest, ingest, volume, phantoms, alike, config)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,9 @@ def main() -> None:
         type=Path,
         help="folder for the three tables and the headers read; keep it with the raw data",
     )
+    parser.add_argument(
+        "--leave-out", nargs="*", default=[], help="folders of the tree without patients, such as cylinders of water"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument(
         "--names",
@@ -77,6 +80,7 @@ def main() -> None:
         parser.error(f"tree: expected an existing folder, got {args.tree}")
     config, start = IngestConfig(), time.perf_counter()
     files = read_tree(args.tree, args.workers, args.output / "headers.jsonl")
+    files = [file for file in files if not any(Path(file.path).is_relative_to(folder) for folder in args.leave_out)]
     identities: dict[str, str] = {}
 
     def name_patients(stored: list[str]) -> dict[str, str]:

@@ -127,9 +127,22 @@ def test_a_scan_that_no_cylinder_stands_for_is_left_as_it_is_and_says_so(
     manifest = calibrate(ingested(tmp_path, volume), water=water_table(tmp_path / "water.tsv", 100.0))
     (finding,) = manifest.findings
     assert (finding.code, manifest.facts["quadratic_per_cm"]) == ("CAL-WATER", None)
-    assert finding.detail == "Maker One, 120 kV, kernel STANDARD: expected a usable cylinder of water, got none"
+    assert finding.detail == "Maker One, 120 kV: expected a usable cylinder of water, got none"
     line = manifest.facts["slope_mg_cm3_per_hu"], manifest.facts["intercept_mg_cm3"]
     np.testing.assert_allclose(read_volume(manifest.file("qct")).array, volume.array * line[0] + line[1], atol=0.06)
+
+
+def test_lines_of_scans_with_cupping_do_not_calibrate_one_without(
+    tmp_path: Path, draw: Callable[[Scan], Volume]
+) -> None:
+    reference, volume = tmp_path / "scanners.tsv", draw(Scan(has_phantom=False))
+    protocol = {"scanner": "Maker One", "kvp": 120.0, "kernel": "STANDARD", "phantom": "B-MAS200", "in_control": "yes"}
+    line = {"slope_mg_cm3_per_hu": 0.71, "intercept_mg_cm3": -1.0}
+    rows = [protocol | line | {"is_even": is_even} for is_even in ("no", "no", "no", "yes")]
+    write_table(reference, rows, list(rows[0]))
+    options = {"reference": reference, "water": water_table(tmp_path / "water.tsv", 120.0), "ladder": ["asynchronous"]}
+    (finding,) = calibrate(ingested(tmp_path, volume), **options).findings
+    assert finding.code == "CAL-REFERENCE" and "at least 3 reference scans, got 1" in finding.detail
 
 
 def test_a_bad_table_ends_in_one_line(tmp_path: Path, draw: Callable[[Scan], Volume]) -> None:

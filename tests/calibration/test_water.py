@@ -13,7 +13,16 @@ from tests.calibration.cylinder import cylinder
 from tests.paths import ROOT
 
 from osteoray.calibration.protocol import Protocol
-from osteoray.calibration.water import COLUMNS, WaterCylinder, as_row, measure_cylinder, quadratic_of, water_cylinders
+from osteoray.calibration.water import (
+    COLUMNS,
+    WaterCylinder,
+    as_row,
+    measure_cylinder,
+    quadratic_of,
+    unusable,
+    water_cylinders,
+)
+from osteoray.config.calibration import CalibrationConfig
 from osteoray.errors.unreadable import Withheld
 from osteoray.imaging.volume import Volume
 from osteoray.store.tables import read_table, write_table
@@ -55,6 +64,8 @@ def test_slices_that_the_cylinder_half_fills_do_not_count() -> None:
         (lambda: cylinder(slices=10), "length: expected 20 mm or more, got 10 mm"),
         (lambda: cylinder(squash=1.2), r"shape: expected a disc, got axes that differ by (19|20)%"),
         (lambda: cylinder(water_hu=400.0), "reading: expected water, -100 to 150 HU, got (399|400|401) HU"),
+        (lambda: cylinder(1e-3), r"middle less rim: expected 30 HU at most, got -3[78]\.\d HU"),
+        (lambda: cylinder(radius_mm=85.0, slices=16, noise_hu=25.0), "standard error: expected 1 HU or less"),
         (with_insert, "rim to middle: expected a smooth change within 2 HU, got rings off by"),
     ],
 )
@@ -70,14 +81,41 @@ def test_the_table_keeps_what_was_measured_and_leaves_out_what_was_not(tmp_path:
     assert water_cylinders(read_table(tmp_path / "water.tsv")) == [kept]
 
 
+def cylinders(*drops_hu: float) -> list[WaterCylinder]:
+    return [WaterCylinder(Protocol("A", 120.0, f"K{n}"), 300.0, hu, 1.0, 0.1) for n, hu in enumerate(drops_hu)]
+
+
 def test_cylinders_of_the_same_scanner_and_voltage_count_whatever_their_kernel() -> None:
-    drops_hu = {"STANDARD": -2.0, "BONE": -4.0}
-    cylinders = [WaterCylinder(Protocol("A", 120.0, k), 300.0, hu, 1.0, 0.1) for k, hu in drops_hu.items()]
-    assert quadratic_of(cylinders, Protocol("A", 120.0, "")) == pytest.approx(np.pi * 3 / 1000 / (8 * 15))
-    for other in (Protocol("A", 100.0, "STANDARD"), Protocol("B", 120.0, "STANDARD"), Protocol("A", None, "STANDARD")):
-        assert quadratic_of(cylinders, other) is None
-    unknown = Protocol("", 120.0, "")
-    assert quadratic_of([WaterCylinder(unknown, 300.0, -2.0, 1.0, 0.1)], unknown) is None
+    found = quadratic_of(cylinders(-2.8, -3.2), Protocol("A", 120.0, ""))
+    assert found == pytest.approx(np.pi * 3 / 1000 / (8 * 15))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [
+        (
+            Protocol("A", 100.0, "K0"),
+            r"A, 100 kV: expected a usable .*, got none \(entry 2: ING-EMPTY\)",
+        ),
+        (Protocol("B", 120.0, "K0"), "B, 120 kV: expected a usable"),
+        (Protocol("A", None, "K0"), "A, unknown kV: expected a usable"),
+        (Protocol("", 120.0, ""), "unknown scanner, 120 kV: expected a usable"),
+    ],
+)
+def test_a_scan_that_no_cylinder_stands_for_is_told_with_what_failed(protocol: Protocol, told: str) -> None:
+    with pytest.raises(Withheld, match=f"CAL-WATER: {told}"):
+        quadratic_of(cylinders(-3.0), protocol, ["entry 2: ING-EMPTY"])
+
+
+def test_two_scanners_of_one_model_that_differ_are_not_averaged() -> None:
+    with pytest.raises(Withheld, match=r"agree within 1 HU in the middle of 40 cm, got 2\.7 HU; two scanners"):
+        quadratic_of(cylinders(-2.0, -4.0), Protocol("A", 120.0, ""))
+
+
+@pytest.mark.parametrize("folders", [[""], ["/etc"], ["../other"], ["qa/ct1", "qa/ct1"], ["."]])
+def test_folders_outside_the_raw_data_or_named_twice_are_refused(folders: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"expected (folders below the raw folder|every folder once)"):
+        CalibrationConfig(water=tuple(folders))
 
 
 def run(script: str, **arguments: object) -> None:
@@ -100,6 +138,7 @@ def test_a_folder_that_cannot_be_used_is_a_row_and_the_others_are_measured(tmp_p
     assert [row["code"] for row in rows] == ["TAB-PATH", "", "ING-EMPTY"]
     assert rows[0]["detail"] == "calibration.water, entry 1: path: expected a folder, got none there"
     truth_hu = json.loads((tmp_path / "CT01.json").read_text())["facts"]["cupping_hu"]
+    assert unusable(rows) == ["entry 1: TAB-PATH", "entry 3: ING-EMPTY"]
     (found,) = water_cylinders(rows)
-    assert found.quadratic_per_cm * 1000 * 160 / np.pi == pytest.approx(truth_hu, abs=0.2)
+    assert found.cupping_hu == pytest.approx(truth_hu, abs=0.3)
     assert found.protocol == Protocol("osteoray virtual hospital Virtual CT 16", 120.0, "STANDARD")

@@ -17,6 +17,8 @@ from osteoray.radiography.tomography import project, reconstruct
 PIXEL_MM, STEP_MM, ANGLES = 3.0, 6.0, 120
 """Pixels, slice distance and directions of the error, which is as smooth as the paths of rays are."""
 
+DENSEST = 3.0
+"""Attenuation over that of water, as of cortex; metal, which no square describes, counts as much."""
 FLOOR_HU = -1024
 """Smallest HU, also what ingest writes outside the field of view: nothing was measured there."""
 
@@ -34,7 +36,7 @@ def without_cupping(volume: Volume, quadratic_per_cm: float) -> Volume:
     errors = []
     for slab in slabs:
         mean_hu = volume.array[slab[0] : slab[-1] + 1].mean(axis=0, dtype=np.float32)
-        relative = np.maximum(rows[0] @ mean_hu @ columns[0].T / 1000 + 1, 0)
+        relative = np.clip(rows[0] @ mean_hu @ columns[0].T / 1000 + 1, 0, DENSEST)
         errors.append(-1000 * quadratic_per_cm * _squared_paths(relative.astype(np.float32), PIXEL_MM / 10))
     up, across = rows[1].astype(np.float32), columns[1].T.astype(np.float32)
     hu = np.empty(volume.array.shape, np.int16)

@@ -15,7 +15,7 @@ from osteoray.calibration.line import Line
 from osteoray.calibration.protocol import Protocol
 from osteoray.errors.unreadable import Withheld
 
-IN_CONTROL = "yes"
+IN_CONTROL = EVEN = "yes"
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class ReferenceScan:
         protocol: of the scan.
         phantom: name of the phantom that gave its line.
         slope_mg_cm3_per_hu, intercept_mg_cm3: its line.
+        is_even: whether cupping had been taken out of the scan.
     """
 
     protocol: Protocol
     phantom: str
     slope_mg_cm3_per_hu: float
     intercept_mg_cm3: float
+    is_even: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def reference_scans(rows: Iterable[Mapping[str, str]]) -> list[ReferenceScan]:
             row["phantom"],
             float(row["slope_mg_cm3_per_hu"]),
             float(row["intercept_mg_cm3"]),
+            row.get("is_even") == EVEN,
         )
         for row in rows
         if row["in_control"] == IN_CONTROL

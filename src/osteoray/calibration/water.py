@@ -6,7 +6,7 @@ distance r from its axis (Abel's inversion of the squared chords).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +27,19 @@ END_MM = 15.0
 """Left out at both ends: a lid, and slices that it half fills."""
 SAME_AREA, ROUND = 0.02, 0.02
 """Share by which the slices' areas, and the axes of each, may differ."""
-WALL_MM = 10.0
+WALL_MM = 15.0
 """Left out below the surface: a wall of plastic and the blurred edge."""
 RINGS = 12
 PLAUSIBLE_HU = -100.0, 150.0
 """Water, or a plastic that stands for it."""
 MOST_RESIDUAL_HU = 2.0
 """Largest distance of a ring from the fit; an insert or a bubble makes more."""
+MOST_DROP_HU = 30.0
+"""Largest difference of middle and rim: no scanner in use is so far off."""
+REFERENCE_RADIUS_CM = 20.0
+"""Errors are compared by what they do to the middle of a cylinder of 40 cm of water."""
+MOST_ERROR_HU, MOST_DIFFERENCE_HU = 1.0, 1.0
+"""Largest standard error of one cylinder, and largest difference of two of one scanner and voltage, there."""
 COLUMNS = (
     "water", "scanner", "kvp", "kernel", "diameter_mm", "middle_less_rim_hu", "relative", "residual_hu",
     "code", "detail",
@@ -64,6 +70,11 @@ class WaterCylinder:
         radius_cm = self.diameter_mm / 20
         return -self.middle_less_rim_hu / 1000 * np.pi / (8 * radius_cm * self.relative**2)
 
+    @property
+    def cupping_hu(self) -> float:
+        """How much too low the middle of a cylinder of 40 cm of water reads on this scanner."""
+        return self.quadratic_per_cm * 1000 * 8 * REFERENCE_RADIUS_CM / np.pi
+
 
 def measure_cylinder(volume: Volume, protocol: Protocol) -> WaterCylinder:
     """Fit the cylinder's readings over the distance from its axis, in all slices that show it whole.
@@ -90,12 +101,18 @@ def measure_cylinder(volume: Volume, protocol: Protocol) -> WaterCylinder:
         kept = from_axis_mm < radius_mm - WALL_MM
         distances_mm.append(from_axis_mm[kept])
         hu.append(volume.array[k][kept])
-    drop_hu, rim_hu, residual_hu = _fit(np.concatenate(distances_mm), np.concatenate(hu), radius_mm)
+    drop_hu, error_hu, rim_hu, residual_hu = _fit(np.concatenate(distances_mm), np.concatenate(hu), radius_mm)
     low, high = PLAUSIBLE_HU
     _expect(low <= rim_hu <= high, f"reading: expected water, {low:g} to {high:g} HU, got {rim_hu:.0f} HU")
     told = f"expected a smooth change within {MOST_RESIDUAL_HU:g} HU, got rings off by {residual_hu:.1f} HU"
     _expect(residual_hu <= MOST_RESIDUAL_HU, f"rim to middle: {told}")
-    return WaterCylinder(protocol, 2 * radius_mm, drop_hu, 1 + rim_hu / 1000, residual_hu)
+    told = f"expected {MOST_DROP_HU:g} HU at most, got {drop_hu:+.1f} HU"
+    _expect(abs(drop_hu) <= MOST_DROP_HU, f"middle less rim: {told}")
+    cylinder = WaterCylinder(protocol, 2 * radius_mm, drop_hu, 1 + rim_hu / 1000, residual_hu)
+    error_hu *= 10 * REFERENCE_RADIUS_CM / radius_mm / cylinder.relative**2
+    told = f"expected {MOST_ERROR_HU:g} HU or less in the middle of 40 cm, got {error_hu:.1f} HU"
+    _expect(error_hu <= MOST_ERROR_HU, f"standard error: {told}; scan a longer or thicker one")
+    return cylinder
 
 
 def _expect(is_met: bool, detail: str) -> None:
@@ -134,16 +151,16 @@ def _from_axis(disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray) -> tuple[F
 
 def _fit(
     distance_mm: Float[np.ndarray, " n"], hu: Shaped[np.ndarray, " n"], radius_mm: float
-) -> tuple[float, float, float]:
-    """Middle less rim, reading of the rim, and the largest residual of rings of equal area; HU."""
+) -> tuple[float, float, float, float]:
+    """Middle less rim, its standard error, reading of the rim, and the largest residual of rings of equal area; HU."""
     share = (distance_mm / radius_mm) ** 2
     ring = np.minimum((share / share.max() * RINGS).astype(int), RINGS - 1)
     # The profile's mean over each ring is that of its pixels; a bubble pulls the mean of its ring and shows there.
     depth = np.bincount(ring, np.sqrt(1 - share), RINGS) / np.bincount(ring, minlength=RINGS)
     reading = np.bincount(ring, hu, RINGS) / np.bincount(ring, minlength=RINGS)
-    drop_hu, rim_hu = np.polyfit(depth, reading, 1)
+    (drop_hu, rim_hu), covariance = np.polyfit(depth, reading, 1, cov=True)
     residual_hu = float(np.abs(reading - (drop_hu * depth + rim_hu)).max())
-    return float(drop_hu), float(rim_hu), residual_hu
+    return float(drop_hu), float(np.sqrt(covariance[0, 0])), float(rim_hu), residual_hu
 
 
 def as_row(number: int, cylinder: WaterCylinder) -> dict:
@@ -172,16 +189,32 @@ def water_cylinders(rows: Iterable[Mapping[str, str]]) -> list[WaterCylinder]:
     ]
 
 
-def quadratic_of(cylinders: Iterable[WaterCylinder], protocol: Protocol) -> float | None:
+def unusable(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """The cylinders of a table that could not be measured, with their codes."""
+    return [f"entry {row['water']}: {row['code']}" for row in rows if row["code"]]
+
+
+def quadratic_of(cylinders: Iterable[WaterCylinder], protocol: Protocol, failed: Sequence[str] = ()) -> float:
     """Mean of the errors that cylinders tell of a scanner and voltage, whatever the kernel, which hardens no beam.
 
     Args:
         cylinders: that were measured.
         protocol: of the CT.
+        failed: what could not be measured, for the message.
 
-    Returns:
-        None if there is no such cylinder, or the CT does not tell scanner and voltage.
+    Raises:
+        Withheld: CAL-WATER, there is no such cylinder, the CT does not tell scanner and voltage, or cylinders differ:
+            ingest keeps no serial numbers, so that two scanners of one model cannot be told apart.
     """
-    own = (protocol.scanner, protocol.kvp)
-    told = [c.quadratic_per_cm for c in cylinders if all(own) and (c.protocol.scanner, c.protocol.kvp) == own]
-    return float(np.mean(told)) if told else None
+    kvp = "unknown kV" if protocol.kvp is None else f"{protocol.kvp:g} kV"
+    where, own = f"{protocol.scanner or 'unknown scanner'}, {kvp}", (protocol.scanner, protocol.kvp)
+    told = [c for c in cylinders if all(own) and (c.protocol.scanner, c.protocol.kvp) == own]
+    if not told:
+        reasons = f" ({'; '.join(failed)})" if failed else ""
+        raise Withheld("CAL-WATER", f"{where}: expected a usable cylinder of water, got none{reasons}")
+    apart_hu = max(c.cupping_hu for c in told) - min(c.cupping_hu for c in told)
+    if apart_hu > MOST_DIFFERENCE_HU:
+        told = f"within {MOST_DIFFERENCE_HU:g} HU in the middle of 40 cm, got {apart_hu:.1f} HU"
+        cause = "two scanners of one model, or a drift"
+        raise Withheld("CAL-WATER", f"{where}: expected cylinders that agree {told}; {cause}")
+    return float(np.mean([c.quadratic_per_cm for c in told]))

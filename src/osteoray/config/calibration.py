@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from osteoray.config.section import Section
 
@@ -37,6 +37,16 @@ class CalibrationConfig(Section):
     """Folders, relative to the cohort's raw folder, with a CT of a cylinder of water each: 160 mm or more across, its
     axis along the table. They tell how far the scanner's correction of beam hardening is off, and that is taken out of
     every CT of the same scanner and tube voltage. Empty: nothing is taken out."""
+
+    @field_validator("water")
+    @classmethod
+    def _folders_below_raw(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in folders:
+            if not folder.strip("/. ") or folder.startswith("/") or ".." in folder.split("/"):
+                raise ValueError(f"expected folders below the raw folder, got {folder!r}")
+        if len(set(folders)) < len(folders):
+            raise ValueError("expected every folder once")
+        return folders
 
     min_likeness: float = Field(0.8, ge=0, le=1)
     """Smallest correlation between the phantom's pattern and the CT at which the phantom counts as found."""
