@@ -103,6 +103,15 @@ def test_an_index_counts_studies_without_patient_id(raw: Path, clean_series: Cal
     assert "studies without PatientID, each a patient of its own and excluded: 1" in told
 
 
+def test_folders_without_patients_are_left_out_of_the_index(raw: Path, clean_series: Callable, save: Callable) -> None:
+    save(raw / "qa" / "ct1", clean_series("5", PatientID="WATER", StudyInstanceUID="1.2.3.4.5"))
+    options = ("--workers", 1, "--names", "stored")
+    for folders, is_there in (((), True), (("--leave-out", "qa"), False)):
+        output = raw.parent / f"index{len(folders)}"
+        run("index_dicom.py", raw, "--output", output, *options, *folders)
+        assert ("WATER" in (output / "patients.tsv").read_text()) == is_there
+
+
 def test_an_index_calls_patients_by_pseudonyms_and_keeps_who_they_are_apart(raw: Path) -> None:
     output = raw.parent / "index"
     run("index_dicom.py", raw, "--output", output, "--workers", 1)
