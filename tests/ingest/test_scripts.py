@@ -109,7 +109,7 @@ def test_folders_without_patients_are_left_out_of_the_index(raw: Path, clean_ser
     for folders, is_there in (((), True), (("--leave-out", "qa"), False)):
         output = raw.parent / f"index{len(folders)}"
         run("index_dicom.py", raw, "--output", output, *options, *folders)
-        assert ("WATER" in (output / "patients.tsv").read_text()) == is_there
+        assert ("WATER" in (output / "series.tsv").read_text()) == is_there
 
 
 def test_an_index_calls_patients_by_pseudonyms_and_keeps_who_they_are_apart(raw: Path) -> None:
