@@ -72,6 +72,14 @@ def test_the_right_mask_is_left_where_it_is():
     assert abs(bone_density(qct, mask, mask).shift_mm) < 0.08
 
 
+def test_a_mask_wrong_by_less_than_a_third_of_a_voxel_is_left_where_it_is():
+    qct, mask, _ = shell_in_tissue((4, 4, 4))
+    larger = shell_in_tissue((4, 4, 4), centre_mm=(0.3, -0.2, 0.6))[1]
+    bone = bone_density(qct, larger, larger)
+    assert 0 < abs(bone.shift_mm) < 0.3 * 2
+    np.testing.assert_array_equal(bone.depth_mm, depth_below(Volume(larger[bone.window], bone.density_mg_cm3.grid)))
+
+
 def test_a_neighbouring_bone_keeps_its_own_rim():
     left, mask, content = shell_in_tissue((2, 2, 2), centre_mm=(-0.1, 0.0, 0.0))
     other = np.zeros_like(mask)

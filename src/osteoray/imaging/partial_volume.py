@@ -32,10 +32,8 @@ FEWEST_VOXELS = 30
 LEAST_CONTRAST_MG_CM3 = 100.0
 """Between cortex and soft tissue; with less there is no edge to be found."""
 BIN_MM = 0.25
-LOCAL_VOXELS = 0.3, 0.5
-"""A shift of up to the first is local to thick cortex; from the second on all of the mask is off."""
-FADING_MM = 3.0
-"""Gaussian over which a local shift fades away from thick cortex."""
+SURE_VOXELS = 0.3, 0.5
+"""A shift of up to the first moves nothing; from the second on all of the mask is off, and moves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +75,10 @@ def bone_density(
     """Density of a bone with its rim: `density - soft tissue * (1 - share inside the surface)` in bone and rim.
 
     The surface is that of the mask without its steps, moved to where the edge of thick cortex is half as dense as the
-    cortex. A move of half a voxel or more is a mask that is too large or too small, and moves all of it; a small one,
-    which is what found masks differ by from place to place, fades away from thick cortex. In the rim, soft tissue is
-    the mean of the shell further out that is near no bone. What lies nearer to another bone belongs to that one.
+    cortex if that is half a voxel or more away: the mask is then too large or too small all around. A small distance
+    moves nothing: a network draws thick cortex a little too tight and thin cortex a little too wide, right on average,
+    and to move the one without the other would make all of the bone too large. In the rim, soft tissue is the mean of
+    the shell further out that is near no bone. What lies nearer to another bone belongs to that one.
 
     Args:
         qct_mg_cm3: calibrated density, linear and not clipped.
@@ -100,9 +99,11 @@ def bone_density(
     other_mm = -_distance_mm(Volume(other, qct.grid)) if other.any() else np.full(inside.shape, np.inf, np.float32)
     far = other_mm > rim_mm
     soft = _soft_tissue(qct, far & (depth_mm < -rim_mm) & (depth_mm > -rim_mm - SHELL_MM))
-    shift_mm, thick, near = _edge_mm(density, soft, depth_mm, inside, far, spacing_mm)
-    if shift_mm:
-        depth_mm = depth_mm - _faded_mm(shift_mm, thick, near, spacing_mm)
+    shift_mm = _edge_mm(density, soft, depth_mm, inside, far, spacing_mm)
+    few, many = SURE_VOXELS
+    is_off = float(np.clip((abs(shift_mm) / float(spacing_mm.mean()) - few) / (many - few), 0.0, 1.0))
+    if is_off:
+        depth_mm = depth_mm - np.float32(shift_mm * is_off)
         soft = _soft_tissue(qct, far & (depth_mm < -rim_mm) & (depth_mm > -rim_mm - SHELL_MM))
     own = ~other & (depth_mm > -np.minimum(other_mm, rim_mm))
     share = np.where(own, np.clip(depth_mm / np.float32(spacing_mm.mean()) + 0.5, 0.0, 1.0), 0.0).astype(np.float32)
@@ -153,26 +154,6 @@ def _soft_tissue(qct_mg_cm3: Volume, shell: Bool[np.ndarray, "k j i"]) -> Float3
     return np.float32(mean) + sums / (np.maximum(weights, 0) + np.float32(1e-3))
 
 
-def _faded_mm(
-    shift_mm: float, thick: Bool[np.ndarray, "k j i"], near: Bool[np.ndarray, "k j i"], spacing_mm: np.ndarray
-) -> Float32[np.ndarray, "k j i"]:
-    """How far the surface moves: by the shift at thick cortex, elsewhere by what all of the mask is off.
-
-    Args:
-        shift_mm: at thick cortex.
-        thick: voxels near its surface.
-        near: voxels near any surface.
-        spacing_mm: voxel sizes.
-    """
-    few, many = LOCAL_VOXELS
-    voxels = abs(shift_mm) / float(spacing_mm.mean())
-    everywhere = float(np.clip((voxels - few) / (many - few), 0.0, 1.0))
-    sigma = FADING_MM / spacing_mm
-    thick_nearby, all_nearby = (ndimage.gaussian_filter(mask.astype(np.float32), sigma) for mask in (thick, near))
-    share = thick_nearby / np.maximum(all_nearby, np.float32(1e-4))
-    return (shift_mm * (everywhere + (1 - everywhere) * share)).astype(np.float32)
-
-
 def _edge_mm(
     density: Float32[np.ndarray, "k j i"],
     soft: Float32[np.ndarray, "k j i"],
@@ -180,24 +161,21 @@ def _edge_mm(
     inside: Bool[np.ndarray, "k j i"],
     allowed: Bool[np.ndarray, "k j i"],
     spacing_mm: np.ndarray,
-) -> tuple[float, Bool[np.ndarray, "k j i"], Bool[np.ndarray, "k j i"]]:
-    """Depth at which the edge of thick cortex has half its density; voxels near thick cortex and near all surface.
-
-    The depth is 0 if there is no such edge near the mask's.
-    """
+) -> float:
+    """Depth at which the edge of thick cortex has half its density; 0 if there is no such edge near the mask's."""
     size = 2 * np.ceil(CORTEX_MM / spacing_mm).astype(int) + 1
     seen = np.where(inside, ndimage.gaussian_filter(density, 0.5), -np.inf)
     cortex = ndimage.maximum_filter(seen, size=tuple(size.tolist()))
     reach_mm = 1.5 * float(spacing_mm.max())
     near = allowed & np.isfinite(cortex) & (np.abs(depth_mm) < reach_mm + BIN_MM)
     if near.sum() < FEWEST_VOXELS:
-        return 0.0, near, near
+        return 0.0
     dense = float(np.quantile(cortex[near], DENSEST_QUANTILE))
     if dense - float(np.median(soft[near])) < LEAST_CONTRAST_MG_CM3:
-        return 0.0, near, near
+        return 0.0
     thick = near & (cortex > THICK_SHARE * dense)
     level = (density[thick] - soft[thick]) / np.maximum(cortex[thick] - soft[thick], LEAST_CONTRAST_MG_CM3)
-    return _half_way_mm(depth_mm[thick], level, reach_mm), thick, near
+    return _half_way_mm(depth_mm[thick], level, reach_mm)
 
 
 def _half_way_mm(depth_mm: Float32[np.ndarray, " n"], level: Float32[np.ndarray, " n"], reach_mm: float) -> float:
