@@ -23,8 +23,8 @@ RANDOM_POSES = 128
 STRIP_MM = 27.0
 """Height at the detector of the strips into which the X-ray is split."""
 NOISE_AREA_MM2 = 60.0
-"""Area at the detector over which the misfit (soft tissue, not quantum noise) counts as one independent sample: chosen
-between 27, which suits procedural anatomy, and 140, which suits label maps of real one (`registration_cohort.py`)."""
+"""Area at the detector over which the misfit (soft tissue, not quantum noise) counts as one independent sample. Found
+errors ask for 50 on label maps of real anatomy and for 20 on procedural ones (`benchmarks/registration_cohort.py`)."""
 RIVALS = np.radians([(x, y) for x in (-15, 0, 15) for y in (-15, 0, 15) if x or y] + [(0, -32), (0, 32)])
 """Turns about image right and down, rad, from which a femur is refined once more: where it can rest wrongly."""
 RIVAL_STEPS = 5
