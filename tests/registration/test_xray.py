@@ -84,6 +84,17 @@ def test_a_found_bone_has_settled_and_one_held_3_mm_off_has_not(result, phantom,
         assert "REG-UNSETTLED" in {finding.code for finding in findings(score, LIMITS, "X1", side)}, name
 
 
+def test_a_femur_seen_from_the_side_has_no_lead_over_rivals_and_fails(result, phantom, models, xray):
+    view = scene(xray, start(phantom, models), models, PLAN.pixel_mm)
+    bone = result.placed["left_femur"]
+    side_on = replace(bone, units=bone.units + np.radians([75.0, 0, 0, 0, 0, 0]) / 0.01)
+    placed = {**result.placed, "left_femur": side_on}
+    score = quality(view, "left_femur", placed, PLAN.pelvis_ranges, np.random.default_rng(0), field=1.0)
+    assert np.isnan(score.rival_lead)
+    assert "REG-RIVAL" in {finding.code for finding in findings(score, LIMITS, "X1", "left")}
+    assert result.quality["left_femur"].rival_lead > -LIMITS.most_rival_lead
+
+
 def test_a_pixel_that_is_no_number_withholds_the_xray(phantom, models, xray):
     image = xray.array.copy()
     image[100, 100] = np.nan

@@ -166,15 +166,20 @@ def _above_chance(
 
 
 def _lead_over_rivals(scene: Scene, name: str, placed: dict[str, Placed]) -> float:
-    """Similarity of a femur above that of its rivals, all refined at the coarsest level on the same pixels."""
+    """Similarity of a femur above that of its rivals, all refined at the coarsest level on the same pixels.
+
+    Not a number, which fails, for a femur whose slices are not faced: nothing can be compared there.
+    """
     bone, density = placed[name], scene.models[name].levels[0]
     starts = np.tile(bone.units, (len(RIVALS) + 1, 1))
     starts[1:, :2] += RIVALS / ROTATION_RAD_PER_UNIT
-    target = bone_target(scene, 0, name, bone.space.poses(starts), placed)
+    poses = bone.space.poses(starts)
+    seen = is_faced(density, poses, bone.space.centre_mm)
+    if not seen[0] or not seen[1:].any():
+        return float("nan")
+    target = bone_target(scene, 0, name, poses, placed)
     own, *rivals = (
-        refine(density, target, bone.space, units, RIVAL_STEPS, JOINT, scene.renderer)[1]
-        for units in starts
-        if is_faced(density, bone.space.poses(units[None]), bone.space.centre_mm)[0]
+        refine(density, target, bone.space, units, RIVAL_STEPS, JOINT, scene.renderer)[1] for units in starts[seen]
     )
     return own - max(rivals)
 
