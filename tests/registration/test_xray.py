@@ -87,7 +87,7 @@ def test_a_found_bone_has_settled_and_one_held_3_mm_off_has_not(result, phantom,
 def test_a_femur_seen_from_the_side_has_no_lead_over_rivals_and_fails(result, phantom, models, xray):
     view = scene(xray, start(phantom, models), models, PLAN.pixel_mm)
     bone = result.placed["left_femur"]
-    side_on = replace(bone, units=bone.units + np.radians([75.0, 0, 0, 0, 0, 0]) / 0.01)
+    side_on = replace(bone, units=bone.units + np.radians([52.0, 0, 0, 0, 0, 0]) / 0.01)
     placed = {**result.placed, "left_femur": side_on}
     score = quality(view, "left_femur", placed, PLAN.pelvis_ranges, np.random.default_rng(0), field=1.0)
     assert np.isnan(score.rival_lead)

@@ -214,7 +214,7 @@ def quadratic_of(cylinders: Iterable[WaterCylinder], protocol: Protocol, failed:
         raise Withheld("CAL-WATER", f"{where}: expected a usable cylinder of water, got none{reasons}")
     apart_hu = max(c.cupping_hu for c in told) - min(c.cupping_hu for c in told)
     if apart_hu > MOST_DIFFERENCE_HU:
-        told = f"within {MOST_DIFFERENCE_HU:g} HU in the middle of 40 cm, got {apart_hu:.1f} HU"
+        differ = f"within {MOST_DIFFERENCE_HU:g} HU in the middle of 40 cm, got {apart_hu:.1f} HU"
         cause = "two scanners of one model, or a drift"
-        raise Withheld("CAL-WATER", f"{where}: expected cylinders that agree {told}; {cause}")
+        raise Withheld("CAL-WATER", f"{where}: expected cylinders that agree {differ}; {cause}")
     return float(np.mean([c.quadratic_per_cm for c in told]))
