@@ -187,7 +187,7 @@ def _segmentation(evidence: Evidence, draw: Drawer) -> Part:
 
 def _registration(evidence: Evidence) -> Part:
     lead = (
-        "Outlines of the CT's bones at the pose that was found, on the X-ray: pelvis blue, left femur orange, right "
+        "Outlines of the CT's bones at the pose that was found, on the X-ray: pelvis cyan, left femur orange, right "
         "femur green; dashed red where a bone is not trusted and nothing is derived from it. Half of the X-rays are "
         "those with most findings, the others are spread evenly over the rest."
     )
