@@ -211,7 +211,7 @@ def main() -> None:
         add_femurs(findings, segmentation, truth)
         calibration = read_manifest(args.results / "calibration" / patient / "calibration.json")
         measured = read_manifest(args.results / "densitometry" / f"{patient}.json")
-        if not calibration.is_withheld:
+        if not calibration.is_withheld and calibration.facts["level"] == "phantom":
             ingest = read_manifest(args.results / "ingest" / patient / "manifest.json")
             add_densities(findings, measured, ingest, calibration, truth)
             timed.append((ingest, calibration, segmentation))

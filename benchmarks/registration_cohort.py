@@ -43,7 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.registration_errors import bone_row, map_error_percent
 from benchmarks.registration_failures import failures
-from benchmarks.registration_tables import LIMITS, print_sd, print_success, print_verdict
+from benchmarks.registration_tables import AS_IT_IS, LIMITS, print_sd, print_success, print_verdict
 from benchmarks.thick_slices import in_thick_slices
 from scripts.register_xrays import MODEL_OPTIONS, plan_of
 
@@ -158,7 +158,7 @@ class Condition:
     is_stranger: bool = False
 
 
-EVERY_XRAY = (Condition("as it is"), Condition("starts twice as far", reach=2.0))
+EVERY_XRAY = (Condition(AS_IT_IS), Condition("starts twice as far", reach=2.0))
 SOME_XRAYS = (
     Condition("source 2 % too far", sid=1.02),
     Condition("source 2 % too near", sid=0.98),

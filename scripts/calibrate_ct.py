@@ -116,6 +116,11 @@ def main() -> None:
             # A line with cupping in it is not that of a CT without.
             is_even = manifest.facts["quadratic_per_cm"] is not None
             alike = [scan for scan in reference if scan.is_even == is_even]
+            if len(alike) < len(reference):
+                was = ("not taken out", "is") if is_even else ("taken out", "is not")
+                print(
+                    f"{len(reference) - len(alike)} reference scans left out: cupping was {was[0]}, this CT's {was[1]}"
+                )
             calibrate_patient(manifest, ingest, volume, phantoms, alike, config)
 
 

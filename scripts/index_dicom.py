@@ -65,7 +65,11 @@ def main() -> None:
         help="folder for the three tables and the headers read; keep it with the raw data",
     )
     parser.add_argument(
-        "--leave-out", nargs="*", default=[], help="folders of the tree without patients, such as cylinders of water"
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="folder below the tree without patients, such as cylinders of water; may be repeated",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument(
@@ -80,7 +84,11 @@ def main() -> None:
         parser.error(f"tree: expected an existing folder, got {args.tree}")
     config, start = IngestConfig(), time.perf_counter()
     files = read_tree(args.tree, args.workers, args.output / "headers.jsonl")
-    files = [file for file in files if not any(Path(file.path).is_relative_to(folder) for folder in args.leave_out)]
+    for folder in args.leave_out:
+        kept = [file for file in files if not Path(file.path).is_relative_to(folder)]
+        if len(kept) == len(files) or not kept:
+            parser.error(f"--leave-out: expected a folder below {args.tree} that holds some of its files, got {folder}")
+        files = kept
     identities: dict[str, str] = {}
 
     def name_patients(stored: list[str]) -> dict[str, str]:

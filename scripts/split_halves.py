@@ -66,8 +66,8 @@ def _maps(registration: Manifest, projection: Manifest, xray_id: str) -> dict[Si
     found = registration.facts.get("xrays", {}).get(xray_id, {}).get("camera_from_world", {})
     maps: dict[Side, dict[str, np.ndarray]] = {}
     for side in Side:
-        # A side that segmentation or ingest withheld was never looked for, so that no finding tells.
-        is_whole = f"{side}_femur" in found and not projection.withholds(xray_id, side)
+        # A side that an earlier stage withheld was never looked for, so that no finding of registration tells.
+        is_whole = f"{side}_femur" in found
         names = {} if not is_whole else {"bone": "bone", "proximal_femur": f"proximal_femur_{side}"}
         maps[side] = {name: arrays[key] for name, key in names.items() if key in arrays}
     return maps

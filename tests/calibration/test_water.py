@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.calibration.cylinder import cylinder
+from tests.calibration.cylinder import cylinder, from_axis_mm
 from tests.paths import ROOT
 
 from osteoray.calibration.protocol import Protocol
@@ -52,6 +52,13 @@ def with_half_filled_ends() -> Volume:
     return volume
 
 
+def cut_by_a_field_of(radius_mm: float, aside_mm: float = 0.0) -> Volume:
+    """The cylinder in a reconstructed circle that is too small for it or does not lie around it."""
+    volume = cylinder(noise_hu=4.0)
+    volume.array[:, from_axis_mm(volume, (8.0, -5.0 + aside_mm)) > radius_mm] = -1024
+    return volume
+
+
 def test_slices_that_the_cylinder_half_fills_do_not_count() -> None:
     assert measure_cylinder(with_half_filled_ends(), PROTOCOL).quadratic_per_cm == pytest.approx(9e-5, abs=4e-6)
 
@@ -66,6 +73,9 @@ def test_slices_that_the_cylinder_half_fills_do_not_count() -> None:
         (lambda: cylinder(water_hu=400.0), "reading: expected water, -100 to 150 HU, got (399|400|401) HU"),
         (lambda: cylinder(1e-3), r"middle less rim: expected 30 HU at most, got -3[78]\.\d HU"),
         (lambda: cylinder(radius_mm=85.0, slices=16, noise_hu=25.0), "standard error: expected 1 HU or less"),
+        (lambda: cut_by_a_field_of(120.0), "field of view: expected air around the cylinder, got its end"),
+        (lambda: cut_by_a_field_of(170.0, 60.0), "shape: expected a disc"),
+        (lambda: cylinder(radius_mm=260.0, noise_hu=4.0), "(shape: expected a disc|field of view: expected air)"),
         (with_insert, "rim to middle: expected a smooth change within 2 HU, got rings off by"),
     ],
 )
@@ -95,7 +105,7 @@ def test_cylinders_of_the_same_scanner_and_voltage_count_whatever_their_kernel()
     [
         (
             Protocol("A", 100.0, "K0"),
-            r"A, 100 kV: expected a usable .*, got none \(entry 2: ING-EMPTY\)",
+            r"A, 100 kV: expected a usable .*, got none \(entry 2: ING-EMPTY; one of A, 120 kV, kernel K0\)",
         ),
         (Protocol("B", 120.0, "K0"), "B, 120 kV: expected a usable"),
         (Protocol("A", None, "K0"), "A, unknown kV: expected a usable"),

@@ -27,6 +27,10 @@ END_MM = 15.0
 """Left out at both ends: a lid, and slices that it half fills."""
 SAME_AREA, ROUND = 0.02, 0.02
 """Share by which the slices' areas, and the axes of each, may differ."""
+FARTHEST = 0.04
+"""Share of the radius by which the farthest pixel may lie beyond it: a disc that the field of view cuts has corners."""
+UNMEASURED_HU, MOST_UNMEASURED = -1024, 0.3
+"""What ingest writes outside the field of view, and the largest share of it in the rim of air around the cylinder."""
 WALL_MM = 15.0
 """Left out below the surface: a wall of plastic and the blurred edge."""
 RINGS = 12
@@ -98,6 +102,9 @@ def measure_cylinder(volume: Volume, protocol: Protocol) -> WaterCylinder:
     for k in whole:
         from_axis_mm, squash = _from_axis(discs[k], volume.grid.spacing_mm[1:])
         _expect(squash <= ROUND, f"shape: expected a disc, got axes that differ by {squash:.0%}")
+        reach = float(from_axis_mm[discs[k]].max()) / radius_mm - 1
+        _expect(reach <= FARTHEST, f"shape: expected a disc, got a point {reach:.0%} beyond its radius")
+        _expect(not _is_cut(discs[k], volume.array[k]), "field of view: expected air around the cylinder, got its end")
         kept = from_axis_mm < radius_mm - WALL_MM
         distances_mm.append(from_axis_mm[kept])
         hu.append(volume.array[k][kept])
@@ -138,6 +145,15 @@ def _disc(hu: Shaped[np.ndarray, "j i"], spacing_mm: np.ndarray) -> Bool[np.ndar
     if not count:
         return np.zeros(hu.shape, bool)
     return ndimage.binary_fill_holes(labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:])))
+
+
+def _is_cut(disc: Bool[np.ndarray, "j i"], hu: Shaped[np.ndarray, "j i"]) -> bool:
+    """Whether the image or its field of view ends where the disc does."""
+    if disc[[0, -1]].any() or disc[:, [0, -1]].any():
+        return True
+    # Two pixels away the blurred edge has faded.
+    rim = ndimage.binary_dilation(disc, iterations=4) & ~ndimage.binary_dilation(disc, iterations=2)
+    return float((hu[rim] <= UNMEASURED_HU).mean()) > MOST_UNMEASURED
 
 
 def _from_axis(disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray) -> tuple[Float[np.ndarray, "j i"], float]:
@@ -194,7 +210,7 @@ def unusable(rows: Iterable[Mapping[str, str]]) -> list[str]:
     return [f"entry {row['water']}: {row['code']}" for row in rows if row["code"]]
 
 
-def quadratic_of(cylinders: Iterable[WaterCylinder], protocol: Protocol, failed: Sequence[str] = ()) -> float:
+def quadratic_of(cylinders: Sequence[WaterCylinder], protocol: Protocol, failed: Sequence[str] = ()) -> float:
     """Mean of the errors that cylinders tell of a scanner and voltage, whatever the kernel, which hardens no beam.
 
     Args:
@@ -210,7 +226,8 @@ def quadratic_of(cylinders: Iterable[WaterCylinder], protocol: Protocol, failed:
     where, own = f"{protocol.scanner or 'unknown scanner'}, {kvp}", (protocol.scanner, protocol.kvp)
     told = [c for c in cylinders if all(own) and (c.protocol.scanner, c.protocol.kvp) == own]
     if not told:
-        reasons = f" ({'; '.join(failed)})" if failed else ""
+        others = [f"one of {c.protocol}" for c in cylinders]
+        reasons = f" ({'; '.join([*failed, *others])})" if failed or others else ""
         raise Withheld("CAL-WATER", f"{where}: expected a usable cylinder of water, got none{reasons}")
     apart_hu = max(c.cupping_hu for c in told) - min(c.cupping_hu for c in told)
     if apart_hu > MOST_DIFFERENCE_HU:

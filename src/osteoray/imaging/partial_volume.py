@@ -45,7 +45,7 @@ class BoneDensity:
         depth_mm: below the bone's surface, negative outside.
         share: part of each voxel that lies below the surface; 0 where another bone is nearer.
         window: the box in the CT.
-        shift_mm: how much deeper than that of the mask the surface lies at thick cortex.
+        shift_mm: how much deeper than the mask's surface the edge of thick cortex lies; a small one has moved nothing.
     """
 
     density_mg_cm3: Volume

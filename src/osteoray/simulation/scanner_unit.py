@@ -41,9 +41,4 @@ def scanner_unit(seed: int, number: int) -> ScannerUnit:
     gain, offset_hu = float(rng.normal(1, GAIN_SD)), float(rng.normal(0, OFFSET_SD_HU))
     serial = f"{int(rng.integers(10_000, 100_000))}"
     cupping = float(rng.uniform())
-    return ScannerUnit(number, MODELS[number % len(MODELS)], station(number), serial, gain, offset_hu, cupping)
-
-
-def station(number: int) -> str:
-    """Name of a scanner's station."""
-    return f"CT{number + 1:02d}"
+    return ScannerUnit(number, MODELS[number % len(MODELS)], f"CT{number + 1:02d}", serial, gain, offset_hu, cupping)
