@@ -27,7 +27,7 @@ CONFIG = {
         }
     },
     "calibration": {"water": ["water/CT01"]},
-    "segmentation": {"coarse_steps": 60, "fine_steps": 40, "batch": 2, "samples": 2},
+    "segmentation": {"coarse_steps": 120, "fine_steps": 80, "batch": 2, "samples": 2},
     "folds": {"release": {"name": "r1", "patients": 3}},
     "pretraining": {"epochs": {"mp": 1, "bd": 1}},
     "synthesis": {"epochs": 2},
