@@ -127,7 +127,10 @@ def test_a_scan_that_no_cylinder_stands_for_is_left_as_it_is_and_says_so(
     manifest = calibrate(ingested(tmp_path, volume), water=water_table(tmp_path / "water.tsv", 100.0))
     (finding,) = manifest.findings
     assert (finding.code, manifest.facts["quadratic_per_cm"]) == ("CAL-WATER", None)
-    assert finding.detail == "Maker One, 120 kV: expected a usable cylinder of water, got none"
+    assert (
+        finding.detail
+        == "Maker One, 120 kV: expected a usable cylinder of water, got none (one of Maker One, 100 kV, kernel BONE)"
+    )
     line = manifest.facts["slope_mg_cm3_per_hu"], manifest.facts["intercept_mg_cm3"]
     np.testing.assert_allclose(read_volume(manifest.file("qct")).array, volume.array * line[0] + line[1], atol=0.06)
 

@@ -250,7 +250,7 @@ def hand_over(root: Path, cohort: Cohort) -> None:
     tables_of_validation, pictures = write_validation(root, of("segmentation"))
     run_script("build_report", "--bmd", *tables, "--statistics", *sorted(statistics.glob("*.tsv")),
                "--validation", *tables_of_validation, "--segmentations", *of("segmentation"), "--pictures", *pictures,
-               "--max-doubt", "0.02",
+               "--registrations", *of("registration"), "--max-doubt", "0.02",
                "--predictions", *predictions["none"], *predictions["mp_bd"], "--releases", release,
                "--logs", *sorted(root.glob("synthesis/all/*/*/*/fold*/log.tsv")), "--patients", people,
                "--config", '{"cohort": "A virtual cohort."}', "--output", root / "report/index.html")  # fmt: skip

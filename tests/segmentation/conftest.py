@@ -168,6 +168,6 @@ def tiny_segmenter(tiny_patient: TrainingPatient, tiny_design: Design) -> Segmen
     """Trained on one patient."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    *_, last = train([tiny_patient], tiny_design, tiny_schedule(150, 120))
+    *_, last = train([tiny_patient], tiny_design, tiny_schedule(250, 200))
     torch.set_num_threads(before)
     return from_checkpoint(to_checkpoint(last.segmenter))
