@@ -18,8 +18,8 @@ import numpy as np
 import yaml
 
 from osteoray.calibration.calibrating import Calibration, Settings, calibrate
-from osteoray.calibration.cupping import without_cupping
 from osteoray.calibration.gates import Gates
+from osteoray.calibration.hardening import Hardening, without_hardening
 from osteoray.calibration.pattern import Plane
 from osteoray.calibration.phantom import Phantom
 from osteoray.calibration.protocol import Protocol
@@ -222,21 +222,32 @@ def main() -> None:
 
 
 def report_water(scanners: int, voltages: tuple[int, ...]) -> None:
-    """Cupping that cylinders of water tell, against the truth, and what taking it out of a CT costs."""
+    """What cylinders of water tell, with rods of bone and without, against the truth, and what taking it out costs."""
     design = PhantomDesign.from_table(yaml.safe_load((TABLES / "b_mas200.yaml").read_text()))
-    errors_hu = []
-    for number in range(scanners):
+    print(
+        "\n| cylinder | kV | scans | cupping in the middle of 40 cm: error, HU | largest | share of bone: error | largest |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for has_rods in (False, True):
         for kvp in voltages:
-            scan = scan_water(SimulationConfig(ct=CtScannerConfig(kvp=kvp)), number, design)
-            found = measure_cylinder(Volume(scan.hu, scan.grid), Protocol("virtual", float(kvp), ""))
-            errors_hu.append(found.cupping_hu - scan.cupping_hu)
-    print(f"\nCupping in the middle of 40 cm, {len(errors_hu)} cylinders: error {np.mean(errors_hu):+.2f} ± ", end="")
-    print(f"{np.std(errors_hu):.2f} HU, largest {np.abs(errors_hu).max():.2f} HU.")
+            errors = []
+            for number in range(scanners):
+                config = SimulationConfig(ct=CtScannerConfig(kvp=kvp))
+                scan = scan_water(config, number, design, has_rods=has_rods)
+                found = measure_cylinder(Volume(scan.hu, scan.grid), Protocol("virtual", float(kvp), ""))
+                share = np.nan if found.bone_share is None else found.bone_share - scan.bone_share
+                errors.append((found.cupping_hu - scan.cupping_hu, share))
+            mean, spread, largest = np.mean(errors, 0), np.std(errors, 0), np.abs(errors).max(0)
+            cells = [f"{mean[n]:+.{2 + n}f} ± {spread[n]:.{2 + n}f} | {largest[n]:.{2 + n}f}" for n in (0, 1)]
+            kept = cells if has_rods else [cells[0], "| "]
+            print(f"| {'rods' if has_rods else 'water alone'} | {kvp} | {scanners} | {' | '.join(kept)} |")
     large = Volume(np.zeros((400, 512, 512), np.int16), VoxelGrid.axial((400, 512, 512), (1.0, 0.8, 0.8)))
-    without_cupping(Volume(large.array[:8], large.grid.crop((0, 0, 0), (8, 512, 512))), 1e-5)
-    begin = time.process_time()
-    without_cupping(large, 1e-5)
-    print(f"Taking cupping out of 400 x 512 x 512 voxels: {time.process_time() - begin:.1f} CPU-s.")
+    small = Volume(large.array[:8], large.grid.crop((0, 0, 0), (8, 512, 512)))
+    for name, left in (("cupping alone", Hardening(1e-5)), ("cupping and bone's share", Hardening(1e-5, 0.1))):
+        without_hardening(small, left, 120.0)
+        begin = time.process_time()
+        without_hardening(large, left, 120.0)
+        print(f"\nTaking {name} out of 400 x 512 x 512 voxels: {time.process_time() - begin:.1f} CPU-s.")
 
 
 def report(rows: dict[str, list]) -> None:

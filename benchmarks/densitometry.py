@@ -21,8 +21,8 @@ import yaml
 from scipy import ndimage
 
 from osteoray.calibration.calibrating import Settings, calibrate
-from osteoray.calibration.cupping import without_cupping
 from osteoray.calibration.gates import Gates
+from osteoray.calibration.hardening import Hardening, without_hardening
 from osteoray.calibration.phantom import Phantom
 from osteoray.calibration.protocol import Protocol
 from osteoray.calibration.water import measure_cylinder
@@ -247,7 +247,7 @@ def moved_femurs(parameters: AnatomyParameters, rng: np.random.Generator) -> Ana
 
 def print_repeats(bodies: int, spacing_mm: float, pixel_mm: float, slice_mm: float) -> None:
     """Same bodies and scanner, other pose, phantom place, day and noise; calibrated by the phantom, without and with
-    the cupping that a cylinder of water tells taken out."""
+    the beam hardening that a cylinder of water with rods tells taken out."""
     scanner = CtScannerConfig(matrix=round(430 / pixel_mm), pixel_mm=pixel_mm, slice_mm=slice_mm, extent_mm=290)
     table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
     config, measured = CalibrationConfig(), defaultdict(list)
@@ -257,6 +257,7 @@ def print_repeats(bodies: int, spacing_mm: float, pixel_mm: float, slice_mm: flo
     cohort = SimulationConfig(patients=99, labelled=0, seed=7, anatomy_spacing_mm=spacing_mm, ct=scanner)
     scanned = scan_water(cohort, 0, PhantomDesign.from_table(table))
     water = measure_cylinder(Volume(scanned.hu, scanned.grid), Protocol("virtual", 120.0, ""))
+    left = Hardening(water.quadratic_per_cm, water.bone_share)
     for number in range(bodies):
         patient = enrolled(cohort, f"V{number + 1:03d}")
         for scan in range(SCANS):
@@ -268,7 +269,7 @@ def print_repeats(bodies: int, spacing_mm: float, pixel_mm: float, slice_mm: flo
             day = replace(patient, index=patient.index + 100 * (scan + 1))
             ct = examine_ct(cohort, day, body, PhantomDesign.from_table(table)).ct
             cupped = Volume(ct.hu, ct.grid)
-            for name, volume in (("cupping", cupped), ("none", without_cupping(cupped, water.quadratic_per_cm))):
+            for name, volume in (("all left in", cupped), ("taken out", without_hardening(cupped, left, 120.0))):
                 line = calibrate(volume, [Phantom.from_table(table)], gates, settings, 120.0).line
                 qct = (volume.array * line.slope_mg_cm3_per_hu + line.intercept_mg_cm3).astype(np.float32)
                 for side, femur in body.femurs.items():
@@ -277,7 +278,7 @@ def print_repeats(bodies: int, spacing_mm: float, pixel_mm: float, slice_mm: flo
                     measured[name, number, side].append((hip.abmd(), hip.plain()))
     print(f"\nRMS-CV over {SCANS} scans of {2 * bodies} hips, {pixel_mm:g} x {pixel_mm:g} x {slice_mm:g} mm, ", end="")
     print(f"scanner with {water.cupping_hu:.1f} HU of cupping:")
-    for name in ("cupping", "none"):
+    for name in ("all left in", "taken out"):
         table_of = np.array([values for key, values in measured.items() if key[0] == name])
         precision = np.sqrt((table_of.std(axis=1, ddof=1) ** 2 / table_of.mean(axis=1) ** 2).mean(axis=0))
         print(f"{name}: {100 * precision[0]:.2f} % (plain {100 * precision[1]:.2f} %)")

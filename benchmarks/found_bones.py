@@ -3,8 +3,8 @@
 Only patients whose bones the network found count; with `labelled: 10` of 40 virtual patients those are the 30 it has
 not seen. The truth of areal density is the noise-free, unblurred, ideally calibrated CT with the true mask and
 landmarks, by the workflow's own definition; beside it stand true masks in the scanned CT, which leave the scanner's
-share of the error, with the cupping that a cylinder of water tells taken out and with all of it left in, and that share
-against the cupping of the scan. Last come the seconds that landmarks, regions and density of both hips take. The angle
+share of the error, with the beam hardening that a cylinder of water tells taken out and with all of it left in, and that
+share against the cupping of the scan. Last come the seconds that landmarks, regions and density of both hips take. The angle
 that was drawn is that of the shaft's nominal axis; a drawn shaft is bowed, so that the line through its cross-sections,
 which defines the angle, is another.
 Run: snakemake --configfile benchmarks/cohorts/found_bones.yaml --until measure_qct, then
@@ -103,16 +103,16 @@ def add_densities(
 ) -> None:
     ideal = ideal_densities(truth)
     on_true_mask = true_mask_densities(read_volume(calibration.file("qct"), np.float32), truth)
-    cupped = true_mask_densities(cupped_qct(ingest, calibration), truth)
+    hardened = true_mask_densities(hardened_qct(ingest, calibration), truth)
     cupping_hu = truth.facts["ct"]["cupping_hu"]
     for side, true in ideal.items():
         if "abmd_g_cm2" in measured.facts.get(side, {}):
             found = measured.facts[side]["abmd_g_cm2"]
-            findings.densities.append((found, on_true_mask[side], cupped[side], true, cupping_hu))
+            findings.densities.append((found, on_true_mask[side], hardened[side], true, cupping_hu))
 
 
-def cupped_qct(ingest: Manifest, calibration: Manifest) -> Volume:
-    """The CT calibrated by its phantom with all of its cupping."""
+def hardened_qct(ingest: Manifest, calibration: Manifest) -> Volume:
+    """The CT calibrated by its phantom with all of its beam hardening."""
     config = CalibrationConfig()
     gates, settings = (
         part(**{name: getattr(config, name) for name in part.__dataclass_fields__}) for part in (Gates, Settings)
@@ -162,12 +162,12 @@ def print_landmarks(findings: Findings) -> None:
 
 
 def print_densities(findings: Findings) -> None:
-    found, on_true, cupped, ideal, cupping_hu = np.array(findings.densities).T
+    found, on_true, hardened, ideal, cupping_hu = np.array(findings.densities).T
     print("\n| aBMD | bias ± standard error % | SD % | largest % | PCC | hips |\n|---|---|---|---|---|---|")
     pairs = {
         "found masks against truth": (found, ideal),
         "true masks against truth": (on_true, ideal),
-        "true masks against truth, all cupping left in": (cupped, ideal),
+        "true masks against truth, all beam hardening left in": (hardened, ideal),
         "found against true masks": (found, on_true),
     }
     for name, (values, reference) in pairs.items():
@@ -175,7 +175,7 @@ def print_densities(findings: Findings) -> None:
         standard_error = error.std(ddof=1) / np.sqrt(error.size)
         numbers = f"{error.mean():+.2f} ± {standard_error:.2f} | {error.std():.2f} | {np.abs(error).max():.2f}"
         print(f"| {name} | {numbers} | {np.corrcoef(values, reference)[0, 1]:.4f} | {error.size} |")
-    for name, values in (("all cupping left in", cupped), ("that of water taken out", on_true)):
+    for name, values in (("all left in", hardened), ("that which water tells taken out", on_true)):
         slope, offset = np.polyfit(cupping_hu, 100 * (values / ideal - 1), 1)
         print(f"\nTrue masks, {name}: error {offset:+.2f} % {slope:+.2f} % per HU of cupping.")
 

@@ -1,6 +1,7 @@
 """Calibrate a patient's CT into QCT, by the phantom under the patient or by what the configuration lets stand in."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,13 @@ import yaml
 from matplotlib.figure import Figure
 
 from osteoray.calibration.calibrating import Settings
-from osteoray.calibration.cupping import without_cupping
 from osteoray.calibration.gates import Gates
+from osteoray.calibration.hardening import without_hardening
 from osteoray.calibration.ladder import Fallback, Outcome, calibrate_by_ladder
 from osteoray.calibration.phantom import Phantom
 from osteoray.calibration.protocol import Protocol
-from osteoray.calibration.reference import ReferenceScan, reference_scans
-from osteoray.calibration.water import quadratic_of, unusable, water_cylinders
+from osteoray.calibration.reference import ReferenceScan, reference_scans, taken_out
+from osteoray.calibration.water import hardening_of, unusable, water_cylinders
 from osteoray.config.calibration import CalibrationConfig
 from osteoray.errors.unreadable import Withheld
 from osteoray.errors.verdict import Verdict, worst
@@ -49,19 +50,19 @@ def picture_of(volume: Volume, outcome: Outcome, core_fraction: float) -> Figure
 
 
 def corrected_ct(manifest: Manifest, ingest: Manifest, water: Path | None) -> Volume:
-    """The CT without the cupping that cylinders of water tell; a warning if they were asked for and tell none."""
+    """The CT without the beam hardening that cylinders of water tell; a warning if none of those listed tells it."""
     volume = read_volume(ingest.file("ct"))
-    manifest.facts["quadratic_per_cm"] = None
+    manifest.facts.update(quadratic_per_cm=None, bone_share=None)
     if water is None:
         return volume
-    rows = read_table(water)
+    rows, protocol = read_table(water), Protocol.of(ingest.facts["ct"])
     try:
-        quadratic_per_cm = quadratic_of(water_cylinders(rows), Protocol.of(ingest.facts["ct"]), unusable(rows))
+        left = hardening_of(water_cylinders(rows), protocol, unusable(rows))
     except Withheld as error:
         manifest.findings.append(error.finding)
         return volume
-    manifest.facts["quadratic_per_cm"] = quadratic_per_cm
-    return without_cupping(volume, quadratic_per_cm)
+    manifest.facts.update(asdict(left))
+    return without_hardening(volume, left, protocol.kvp)
 
 
 def calibrate_patient(
@@ -113,14 +114,13 @@ def main() -> None:
     with recording("calibration", ingest.patient_id, args.output, ingest) as manifest:
         if not manifest.blocked_by:
             volume = corrected_ct(manifest, ingest, args.water)
-            # A line with cupping in it is not that of a CT without.
-            is_even = manifest.facts["quadratic_per_cm"] is not None
-            alike = [scan for scan in reference if scan.is_even == is_even]
+            # A line with beam hardening in it is not that of a CT without.
+            own = taken_out(manifest.facts)
+            alike = [scan for scan in reference if scan.taken_out == own]
             if len(alike) < len(reference):
-                was = ("not taken out", "is") if is_even else ("taken out", "is not")
-                print(
-                    f"{len(reference) - len(alike)} reference scans left out: cupping was {was[0]}, this CT's {was[1]}"
-                )
+                others = ", ".join(sorted({scan.taken_out for scan in reference} - {own}))
+                left_out = f"{len(reference) - len(alike)} reference scans left out"
+                print(f"{left_out}: beam hardening of {others} was taken out of them, of {own} out of this CT")
             calibrate_patient(manifest, ingest, volume, phantoms, alike, config)
 
 

@@ -1,4 +1,4 @@
-"""Simulate the virtual hospital's cylinder of water on one scanner: a raw CT series as it exports it, and the truth."""
+"""Simulate the virtual hospital's cylinder of water with rods of bone on one scanner: raw CT series and truth."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ def main() -> None:
     with recording("simulation", scanned.phantom.patient_id, args.output) as manifest:
         study = Study(scanned.phantom, "CT", config.seed)
         write_ct(args.raw, study, scanned.hu, scanned.grid, scanned.couch_y_mm, scanned.header)
-        manifest.facts["cupping_hu"] = scanned.cupping_hu
+        manifest.facts.update(cupping_hu=scanned.cupping_hu, bone_share=scanned.bone_share)
 
 
 if __name__ == "__main__":

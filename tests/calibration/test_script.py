@@ -16,7 +16,7 @@ from PIL import Image
 from tests.calibration.conftest import Scan
 from tests.paths import ROOT
 
-from osteoray.calibration.cupping import without_cupping
+from osteoray.calibration.hardening import Hardening, without_hardening
 from osteoray.errors.unreadable import Withheld
 from osteoray.geometry.grids import VoxelGrid
 from osteoray.imaging.volume import Volume
@@ -102,9 +102,10 @@ def test_reference_scans_stand_in_where_the_configuration_lets_them(
     assert manifest.file("picture").exists()
 
 
-def water_table(path: Path, kvp: float) -> Path:
+def water_table(path: Path, kvp: float, bone_share: str = "") -> Path:
     row = {"water": 1, "scanner": "Maker One", "kvp": kvp, "kernel": "BONE", "code": "", "detail": ""}
     row |= {"diameter_mm": 300.0, "middle_less_rim_hu": -3.0, "relative": 1.0, "residual_hu": 0.1}
+    row |= {"bone_share": bone_share}
     write_table(path, [row], list(row))
     return path
 
@@ -114,10 +115,23 @@ def test_cupping_is_taken_out_before_the_line_is_fitted(tmp_path: Path, draw: Ca
     manifest = calibrate(ingested(tmp_path, volume), water=water_table(tmp_path / "water.tsv", 120.0))
     quadratic_per_cm = manifest.facts["quadratic_per_cm"]
     assert quadratic_per_cm == pytest.approx(np.pi * 3e-3 / (8 * 15))
-    expected = without_cupping(volume, quadratic_per_cm)
+    assert manifest.facts["bone_share"] is None
+    expected = without_hardening(volume, Hardening(quadratic_per_cm), 120.0)
     line = manifest.facts["slope_mg_cm3_per_hu"], manifest.facts["intercept_mg_cm3"]
     np.testing.assert_allclose(read_volume(manifest.file("qct")).array, expected.array * line[0] + line[1], atol=0.06)
     assert (expected.array - volume.array).max() >= 2 and not manifest.findings
+
+
+def test_what_is_left_of_bones_hardening_is_taken_out_where_rods_told_it(
+    tmp_path: Path, draw: Callable[[Scan], Volume]
+) -> None:
+    volume = draw(Scan())
+    water = water_table(tmp_path / "water.tsv", 120.0, bone_share="0.2")
+    manifest = calibrate(ingested(tmp_path, volume), water=water)
+    assert manifest.facts["bone_share"] == 0.2
+    expected = without_hardening(volume, Hardening(manifest.facts["quadratic_per_cm"], 0.2), 120.0)
+    line = manifest.facts["slope_mg_cm3_per_hu"], manifest.facts["intercept_mg_cm3"]
+    np.testing.assert_allclose(read_volume(manifest.file("qct")).array, expected.array * line[0] + line[1], atol=0.06)
 
 
 def test_a_scan_that_no_cylinder_stands_for_is_left_as_it_is_and_says_so(
@@ -141,7 +155,7 @@ def test_lines_of_scans_with_cupping_do_not_calibrate_one_without(
     reference, volume = tmp_path / "scanners.tsv", draw(Scan(has_phantom=False))
     protocol = {"scanner": "Maker One", "kvp": 120.0, "kernel": "STANDARD", "phantom": "B-MAS200", "in_control": "yes"}
     line = {"slope_mg_cm3_per_hu": 0.71, "intercept_mg_cm3": -1.0}
-    rows = [protocol | line | {"is_even": is_even} for is_even in ("no", "no", "no", "yes")]
+    rows = [protocol | line | {"taken_out": whose} for whose in ("", "nothing", "water and bone", "water")]
     write_table(reference, rows, list(rows[0]))
     options = {"reference": reference, "water": water_table(tmp_path / "water.tsv", 120.0), "ladder": ["asynchronous"]}
     (finding,) = calibrate(ingested(tmp_path, volume), **options).findings

@@ -12,13 +12,14 @@ import pytest
 from tests.calibration.cylinder import cylinder, from_axis_mm
 from tests.paths import ROOT
 
+from osteoray.calibration.hardening import unit_errors_hu
 from osteoray.calibration.protocol import Protocol
 from osteoray.calibration.water import (
     COLUMNS,
     WaterCylinder,
     as_row,
+    hardening_of,
     measure_cylinder,
-    quadratic_of,
     unusable,
     water_cylinders,
 )
@@ -41,7 +42,7 @@ def test_the_drawn_error_is_found(quadratic_per_cm: float, water_hu: float) -> N
 
 def with_insert() -> Volume:
     volume = cylinder(noise_hu=5.0)
-    volume.array[:, 110:130, 110:130] += 300
+    volume.array[:, 110:130, 110:130] += 100
     return volume
 
 
@@ -91,13 +92,67 @@ def test_the_table_keeps_what_was_measured_and_leaves_out_what_was_not(tmp_path:
     assert water_cylinders(read_table(tmp_path / "water.tsv")) == [kept]
 
 
-def cylinders(*drops_hu: float) -> list[WaterCylinder]:
-    return [WaterCylinder(Protocol("A", 120.0, f"K{n}"), 300.0, hu, 1.0, 0.1) for n, hu in enumerate(drops_hu)]
+def test_the_table_keeps_what_rods_told(tmp_path: Path) -> None:
+    kept = WaterCylinder(PROTOCOL, 300.02, -3.25, 1.003, 0.07, 0.125)
+    write_table(tmp_path / "water.tsv", [as_row(1, kept)], COLUMNS)
+    assert water_cylinders(read_table(tmp_path / "water.tsv")) == [kept]
+
+
+def with_rods(hu: float, across: int, share: float = 0.0, **options: float) -> Volume:
+    """A cylinder with two square rods, as a scanner that cups and leaves a share of bone's error shows it."""
+    volume = cylinder(0.0, **{"noise_hu": 4.0} | options)
+    inner = volume.array[1:-1]
+    for aside in (55, 165):
+        inner[:, 125 - across : 125 + across, aside - across : aside + across] = round(hu)
+    squared, bone = unit_errors_hu(inner.mean(axis=0, dtype=np.float32), volume, 120.0)
+    # Rounded at random: steps of whole HU in a smooth error would be an error of their own.
+    dither = np.random.default_rng(1).uniform(-0.5, 0.5, inner.shape)
+    inner += np.rint(9e-5 * squared + share * bone + dither).astype(np.int16)
+    return volume
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.0, 0.5])
+def test_a_drawn_share_of_bone_is_found_beside_cupping(share: float) -> None:
+    found = measure_cylinder(with_rods(1300.0, 9, share), PROTOCOL)
+    assert found.bone_share == pytest.approx(share, abs=0.02)
+    assert found.quadratic_per_cm == pytest.approx(9e-5, abs=6e-6)
+
+
+@pytest.mark.parametrize(
+    ("volume", "kvp", "reason"),
+    [
+        (lambda: with_rods(1300.0, 9), None, "rods: expected a voltage of 80 to 140 kV, got none"),
+        (lambda: with_rods(1300.0, 9), 70.0, "rods: expected a voltage of 80 to 140 kV, got 70 kV"),
+        (lambda: with_rods(1300.0, 9, 2.0), 120.0, r"rods: expected -0.3 to 1.3 of the error by bone, got (1\.9|2\.)"),
+        (
+            lambda: with_rods(300.0, 5, noise_hu=20.0),
+            120.0,
+            r"standard error: expected 0\.03 or less of the error by bone, got .*; use larger or denser rods",
+        ),
+    ],
+)
+def test_rods_that_do_not_tell_are_refused(volume, kvp: float | None, reason: str) -> None:
+    with pytest.raises(Withheld, match=f"CAL-WATER: cylinder of water: {reason}"):
+        measure_cylinder(volume(), Protocol("Maker One", kvp, "STANDARD"))
+
+
+def cylinders(*drops_hu: float, shares: tuple[float | None, ...] = (None, None)) -> list[WaterCylinder]:
+    told = zip(drops_hu, shares[: len(drops_hu)], strict=True)
+    return [
+        WaterCylinder(Protocol("A", 120.0, f"K{n}"), 300.0, hu, 1.0, 0.1, share) for n, (hu, share) in enumerate(told)
+    ]
 
 
 def test_cylinders_of_the_same_scanner_and_voltage_count_whatever_their_kernel() -> None:
-    found = quadratic_of(cylinders(-2.8, -3.2), Protocol("A", 120.0, ""))
-    assert found == pytest.approx(np.pi * 3 / 1000 / (8 * 15))
+    found = hardening_of(cylinders(-2.8, -3.2), Protocol("A", 120.0, ""))
+    assert found.quadratic_per_cm == pytest.approx(np.pi * 3 / 1000 / (8 * 15))
+    assert found.bone_share is None
+
+
+@pytest.mark.parametrize(("shares", "mean"), [((0.2, 0.26), 0.23), ((None, 0.26), 0.26)])
+def test_shares_of_bone_are_averaged_over_the_cylinders_that_tell_them(shares: tuple, mean: float) -> None:
+    found = hardening_of(cylinders(-2.8, -3.2, shares=shares), Protocol("A", 120.0, ""))
+    assert found.bone_share == pytest.approx(mean)
 
 
 @pytest.mark.parametrize(
@@ -114,12 +169,14 @@ def test_cylinders_of_the_same_scanner_and_voltage_count_whatever_their_kernel()
 )
 def test_a_scan_that_no_cylinder_stands_for_is_told_with_what_failed(protocol: Protocol, told: str) -> None:
     with pytest.raises(Withheld, match=f"CAL-WATER: {told}"):
-        quadratic_of(cylinders(-3.0), protocol, ["entry 2: ING-EMPTY"])
+        hardening_of(cylinders(-3.0), protocol, ["entry 2: ING-EMPTY"])
 
 
 def test_two_scanners_of_one_model_that_differ_are_not_averaged() -> None:
     with pytest.raises(Withheld, match=r"agree within 1 HU in the middle of 40 cm, got 2\.7 HU; two scanners"):
-        quadratic_of(cylinders(-2.0, -4.0), Protocol("A", 120.0, ""))
+        hardening_of(cylinders(-2.0, -4.0), Protocol("A", 120.0, ""))
+    with pytest.raises(Withheld, match=r"agree within 0\.08 of the error by bone, got 0\.20; two scanners"):
+        hardening_of(cylinders(-3.0, -3.0, shares=(0.1, 0.3)), Protocol("A", 120.0, ""))
 
 
 @pytest.mark.parametrize("folders", [[""], ["/etc"], ["../other"], ["qa/ct1", "qa/ct1"], ["."]])
@@ -147,8 +204,9 @@ def test_a_folder_that_cannot_be_used_is_a_row_and_the_others_are_measured(tmp_p
     rows = read_table(tmp_path / "water.tsv")
     assert [row["code"] for row in rows] == ["TAB-PATH", "", "ING-EMPTY"]
     assert rows[0]["detail"] == "calibration.water, entry 1: path: expected a folder, got none there"
-    truth_hu = json.loads((tmp_path / "CT01.json").read_text())["facts"]["cupping_hu"]
+    truth = json.loads((tmp_path / "CT01.json").read_text())["facts"]
     assert unusable(rows) == ["entry 1: TAB-PATH", "entry 3: ING-EMPTY"]
     (found,) = water_cylinders(rows)
-    assert found.cupping_hu == pytest.approx(truth_hu, abs=0.3)
+    assert found.cupping_hu == pytest.approx(truth["cupping_hu"], abs=0.3)
+    assert found.bone_share == pytest.approx(truth["bone_share"], abs=0.04)
     assert found.protocol == Protocol("osteoray virtual hospital Virtual CT 16", 120.0, "STANDARD")

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from osteoray.calibration.protocol import Protocol
-from osteoray.calibration.reference import EVEN, IN_CONTROL
+from osteoray.calibration.reference import IN_CONTROL, taken_out
 
 FEWEST_SCANS = 8
 """Fewer scans of a protocol and phantom give no limits."""
@@ -23,8 +23,9 @@ RANGE_PER_SD = 0.954
 SIGMAS = 3.0
 QUANTITIES = ("slope_mg_cm3_per_hu", "intercept_mg_cm3")
 COLUMNS = (
-    "scanner", "kvp", "kernel", "scan", "patient_id", "level", "phantom", *QUANTITIES, "r2", "is_even", "field_tilt_hu",
-    "verdict", *(f"{name}_{limit}" for name in QUANTITIES for limit in ("low", "mean", "high")), "in_control",
+    "scanner", "kvp", "kernel", "scan", "patient_id", "level", "phantom", *QUANTITIES, "r2", "taken_out",
+    "field_tilt_hu", "verdict",
+    *(f"{name}_{limit}" for name in QUANTITIES for limit in ("low", "mean", "high")), "in_control",
 )  # fmt: skip
 
 
@@ -78,9 +79,8 @@ def control_rows(scans: Iterable[tuple[str, str, Mapping]]) -> list[dict]:
 
 def _row(protocol: Protocol, patient_id: str, verdict: str, facts: Mapping) -> dict:
     names = ("level", "phantom", *QUANTITIES, "r2")
-    tilt = {"field_tilt_hu": facts["field"]["tilt_hu"]}
-    tilt["is_even"] = "no" if facts.get("quadratic_per_cm") is None else EVEN
-    return protocol.facts() | {"patient_id": patient_id, "verdict": verdict} | {n: facts[n] for n in names} | tilt
+    added = {"field_tilt_hu": facts["field"]["tilt_hu"], "taken_out": taken_out(facts)}
+    return protocol.facts() | {"patient_id": patient_id, "verdict": verdict} | {n: facts[n] for n in names} | added
 
 
 def _judge(rows: list[dict]) -> None:

@@ -15,7 +15,9 @@ from osteoray.calibration.line import Line
 from osteoray.calibration.protocol import Protocol
 from osteoray.errors.unreadable import Withheld
 
-IN_CONTROL = EVEN = "yes"
+IN_CONTROL = "yes"
+NOTHING, WATER, BONE = "nothing", "water", "water and bone"
+"""Whose beam hardening was taken out of a CT before its line was fitted."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class ReferenceScan:
         protocol: of the scan.
         phantom: name of the phantom that gave its line.
         slope_mg_cm3_per_hu, intercept_mg_cm3: its line.
-        is_even: whether cupping had been taken out of the scan.
+        taken_out: whose beam hardening had been taken out of the scan.
     """
 
     protocol: Protocol
     phantom: str
     slope_mg_cm3_per_hu: float
     intercept_mg_cm3: float
-    is_even: bool = False
+    taken_out: str = NOTHING
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class ReferenceLine:
     intercept_sd: float
 
 
+def taken_out(facts: Mapping) -> str:
+    """Whose beam hardening was taken out of a CT, by the facts of its calibration."""
+    if facts.get("quadratic_per_cm") is None:
+        return NOTHING
+    return WATER if facts.get("bone_share") is None else BONE
+
+
 def reference_scans(rows: Iterable[Mapping[str, str]]) -> list[ReferenceScan]:
     """The scans of a table that were in control, in the table's order."""
     return [
@@ -60,7 +69,7 @@ def reference_scans(rows: Iterable[Mapping[str, str]]) -> list[ReferenceScan]:
             row["phantom"],
             float(row["slope_mg_cm3_per_hu"]),
             float(row["intercept_mg_cm3"]),
-            row.get("is_even") == EVEN,
+            row.get("taken_out") or NOTHING,
         )
         for row in rows
         if row["in_control"] == IN_CONTROL

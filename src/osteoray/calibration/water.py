@@ -1,7 +1,8 @@
 """A cylinder of water tells how far a scanner's correction of beam hardening is off: middle and rim read differently.
 
 Where rays that meet p cm are misread by c p², a cylinder of radius R reads wrong by -(8 c / pi) sqrt(R² - r²) at the
-distance r from its axis (Abel's inversion of the squared chords).
+distance r from its axis (Abel's inversion of the squared chords). Rods of bone in the water darken what lies between
+them, by as much as the scanner leaves of bone's beam hardening.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 from scipy import ndimage
 
+from osteoray.calibration.hardening import Hardening, unit_errors_hu
+from osteoray.calibration.physics import CT_KVP
 from osteoray.calibration.protocol import Protocol
 from osteoray.errors.unreadable import Withheld
 from osteoray.imaging.volume import Volume
@@ -44,8 +47,22 @@ REFERENCE_RADIUS_CM = 20.0
 """Errors are compared by what they do to the middle of a cylinder of 40 cm of water."""
 MOST_ERROR_HU, MOST_DIFFERENCE_HU = 1.0, 1.0
 """Largest standard error of one cylinder, and largest difference of two of one scanner and voltage, there."""
+ROD_HU, SMALLEST_ROD_MM2 = 250.0, 80.0
+"""What reads higher in the mean of all slices is a rod of bone, if it is as large."""
+MOST_RODS = 0.25
+"""Share of the cylinder that may be rods; one that is all bone is none of water."""
+AROUND_ROD_MM = 12.0
+"""Left out around a rod: its blurred edge, and errors that change faster than the pixels of the model."""
+SECTORS = 12
+"""Of each ring, where rods lie in the water."""
+PASSES = 3
+"""The error changes what the rods read, and by that itself."""
+PLAUSIBLE_SHARE = -0.3, 1.3
+"""Of bone's error: from a scanner that mends too much to one that corrects for water alone, give or take."""
+MOST_SHARE_ERROR, MOST_SHARE_DIFFERENCE = 0.03, 0.08
+"""Largest standard error of one cylinder, and largest difference of two of one scanner and voltage."""
 COLUMNS = (
-    "water", "scanner", "kvp", "kernel", "diameter_mm", "middle_less_rim_hu", "relative", "residual_hu",
+    "water", "scanner", "kvp", "kernel", "diameter_mm", "middle_less_rim_hu", "relative", "residual_hu", "bone_share",
     "code", "detail",
 )  # fmt: skip
 
@@ -59,7 +76,8 @@ class WaterCylinder:
         diameter_mm: of the cylinder.
         middle_less_rim_hu: negative where the scanner cups.
         relative: attenuation over that of water, by the reading of its rim.
-        residual_hu: largest distance of a ring from the fit.
+        residual_hu: largest distance of a ring, or of a ring's sector, from the fit.
+        bone_share: of bone's beam hardening that is left; None without rods of bone.
     """
 
     protocol: Protocol
@@ -67,6 +85,7 @@ class WaterCylinder:
     middle_less_rim_hu: float
     relative: float
     residual_hu: float
+    bone_share: float | None = None
 
     @property
     def quadratic_per_cm(self) -> float:
@@ -84,7 +103,7 @@ def measure_cylinder(volume: Volume, protocol: Protocol) -> WaterCylinder:
     """Fit the cylinder's readings over the distance from its axis, in all slices that show it whole.
 
     Args:
-        volume: HU on an axial grid, the cylinder's axis along k.
+        volume: HU on an axial grid, the cylinder's axis along k; rods of bone in it, if any, along the same.
         protocol: of the scan.
 
     Raises:
@@ -108,15 +127,29 @@ def measure_cylinder(volume: Volume, protocol: Protocol) -> WaterCylinder:
         kept = from_axis_mm < radius_mm - WALL_MM
         distances_mm.append(from_axis_mm[kept])
         hu.append(volume.array[k][kept])
-    drop_hu, error_hu, rim_hu, residual_hu = _fit(np.concatenate(distances_mm), np.concatenate(hu), radius_mm)
+    mean_hu = volume.array[whole].mean(axis=0, dtype=np.float32)
+    rods = _rods(mean_hu, np.logical_and.reduce([discs[k] for k in whole]), volume.grid.spacing_mm[1:])
+    if rods.any():
+        from_axis_mm = _from_axis(discs[whole[len(whole) // 2]], volume.grid.spacing_mm[1:])[0]
+        fit = _fit_with_rods(mean_hu, volume, rods, from_axis_mm, radius_mm, protocol.kvp)
+    else:
+        fit = _fit(np.concatenate(distances_mm), np.concatenate(hu), radius_mm)
     low, high = PLAUSIBLE_HU
-    _expect(low <= rim_hu <= high, f"reading: expected water, {low:g} to {high:g} HU, got {rim_hu:.0f} HU")
-    told = f"expected a smooth change within {MOST_RESIDUAL_HU:g} HU, got rings off by {residual_hu:.1f} HU"
-    _expect(residual_hu <= MOST_RESIDUAL_HU, f"rim to middle: {told}")
-    told = f"expected {MOST_DROP_HU:g} HU at most, got {drop_hu:+.1f} HU"
-    _expect(abs(drop_hu) <= MOST_DROP_HU, f"middle less rim: {told}")
-    cylinder = WaterCylinder(protocol, 2 * radius_mm, drop_hu, 1 + rim_hu / 1000, residual_hu)
-    error_hu *= 10 * REFERENCE_RADIUS_CM / radius_mm / cylinder.relative**2
+    _expect(low <= fit.rim_hu <= high, f"reading: expected water, {low:g} to {high:g} HU, got {fit.rim_hu:.0f} HU")
+    if fit.bone_share is not None:
+        told = f"expected {MOST_SHARE_ERROR:g} or less of the error by bone, got {fit.share_error:.2f}"
+        _expect(fit.share_error <= MOST_SHARE_ERROR, f"standard error: {told}; use larger or denser rods")
+        low, high = PLAUSIBLE_SHARE
+        told = f"expected {low:g} to {high:g} of the error by bone, got {fit.bone_share:.2f}"
+        _expect(low <= fit.bone_share <= high, f"rods: {told}")
+    told = f"expected a smooth change within {MOST_RESIDUAL_HU:g} HU, got {fit.parts} off by {fit.residual_hu:.1f} HU"
+    _expect(fit.residual_hu <= MOST_RESIDUAL_HU, f"rim to middle: {told}")
+    told = f"expected {MOST_DROP_HU:g} HU at most, got {fit.drop_hu:+.1f} HU"
+    _expect(abs(fit.drop_hu) <= MOST_DROP_HU, f"middle less rim: {told}")
+    cylinder = WaterCylinder(
+        protocol, 2 * radius_mm, fit.drop_hu, 1 + fit.rim_hu / 1000, fit.residual_hu, fit.bone_share
+    )
+    error_hu = fit.error_hu * 10 * REFERENCE_RADIUS_CM / radius_mm / cylinder.relative**2
     told = f"expected {MOST_ERROR_HU:g} HU or less in the middle of 40 cm, got {error_hu:.1f} HU"
     _expect(error_hu <= MOST_ERROR_HU, f"standard error: {told}; scan a longer or thicker one")
     return cylinder
@@ -165,10 +198,31 @@ def _from_axis(disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray) -> tuple[F
     return np.hypot(rows_mm[:, None], columns_mm[None, :]), float(long / short - 1)
 
 
-def _fit(
-    distance_mm: Float[np.ndarray, " n"], hu: Shaped[np.ndarray, " n"], radius_mm: float
-) -> tuple[float, float, float, float]:
-    """Middle less rim, its standard error, reading of the rim, and the largest residual of rings of equal area; HU."""
+def _rods(
+    mean_hu: Float32[np.ndarray, "j i"], disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray
+) -> Bool[np.ndarray, "j i"]:
+    """Rods of bone in the water, without what is too small to be one."""
+    labels, count = ndimage.label(disc & (mean_hu > ROD_HU))
+    areas_mm2 = np.bincount(labels.ravel(), minlength=count + 1) * float(np.prod(spacing_mm))
+    rods = (labels > 0) & (areas_mm2 >= SMALLEST_ROD_MM2)[labels]
+    return rods & (rods.sum() < MOST_RODS * disc.sum())
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Middle less rim with its standard error, reading of the rim, largest residual of the parts, in HU; and bone."""
+
+    drop_hu: float
+    error_hu: float
+    rim_hu: float
+    residual_hu: float
+    parts: str
+    bone_share: float | None = None
+    share_error: float = 0.0
+
+
+def _fit(distance_mm: Float[np.ndarray, " n"], hu: Shaped[np.ndarray, " n"], radius_mm: float) -> _Fit:
+    """A cylinder without rods, in rings of equal area."""
     share = (distance_mm / radius_mm) ** 2
     ring = np.minimum((share / share.max() * RINGS).astype(int), RINGS - 1)
     # The profile's mean over each ring is that of its pixels; a bubble pulls the mean of its ring and shows there.
@@ -176,7 +230,49 @@ def _fit(
     reading = np.bincount(ring, hu, RINGS) / np.bincount(ring, minlength=RINGS)
     (drop_hu, rim_hu), covariance = np.polyfit(depth, reading, 1, cov=True)
     residual_hu = float(np.abs(reading - (drop_hu * depth + rim_hu)).max())
-    return float(drop_hu), float(np.sqrt(covariance[0, 0])), float(rim_hu), residual_hu
+    return _Fit(float(drop_hu), float(np.sqrt(covariance[0, 0])), float(rim_hu), residual_hu, "rings")
+
+
+def _fit_with_rods(
+    mean_hu: Float32[np.ndarray, "j i"],
+    volume: Volume,
+    rods: Bool[np.ndarray, "j i"],
+    from_axis_mm: Float[np.ndarray, "j i"],
+    radius_mm: float,
+    kvp: float | None,
+) -> _Fit:
+    """A cylinder with rods, in sectors of rings of equal area: water, cupping and bone's error at once."""
+    low, high = CT_KVP[0], CT_KVP[-1]
+    got = "none" if kvp is None else f"{kvp:g} kV"
+    _expect(kvp is not None and low <= kvp <= high, f"rods: expected a voltage of {low} to {high} kV, got {got}")
+    spacing_mm = volume.grid.spacing_mm[1:]
+    away_mm = ndimage.distance_transform_edt(~rods, sampling=spacing_mm)
+    kept = (from_axis_mm < radius_mm - WALL_MM) & (away_mm > AROUND_ROD_MM)
+    middle = np.unravel_index(int(from_axis_mm.argmin()), from_axis_mm.shape)
+    down, aside = (np.arange(n) - m for n, m in zip(mean_hu.shape, middle, strict=True))
+    turn = np.arctan2(down[:, None] * spacing_mm[0], aside[None, :] * spacing_mm[1]) / (2 * np.pi) + 0.5
+    ring = np.minimum(((from_axis_mm / (radius_mm - WALL_MM)) ** 2 * RINGS).astype(int), RINGS - 1)
+    cell = (ring * SECTORS + np.minimum((turn * SECTORS).astype(int), SECTORS - 1))[kept]
+    pixels = np.bincount(cell, minlength=RINGS * SECTORS)
+    whole = pixels > 0.3 * np.median(pixels[pixels > 0])
+    weight = np.sqrt(pixels[whole])
+    clean_hu, solution = mean_hu, np.zeros(3)
+    for _ in range(PASSES):
+        # c of 1 / cm is far beyond what an image shows: the column is that of 1 HU from the rim to the middle.
+        squared, bone = unit_errors_hu(clean_hu, volume, float(kvp))
+        columns = (squared * np.float32(np.pi / (8000 * radius_mm / 10)), bone, np.ones_like(mean_hu), mean_hu)
+        means = [np.bincount(cell, image[kept], pixels.size)[whole] / pixels[whole] for image in columns]
+        design, reading = np.stack(means[:3], axis=1), means[3]
+        solution, *_ = np.linalg.lstsq(design * weight[:, None], reading * weight, rcond=None)
+        clean_hu = mean_hu - np.float32(solution[0]) * columns[0] - np.float32(solution[1]) * bone
+    residual_hu = reading - design @ solution
+    scatter = float(((residual_hu * weight) ** 2).sum() / (reading.size - 3))
+    errors = np.sqrt(scatter * np.diag(np.linalg.inv((design * weight[:, None]).T @ (design * weight[:, None]))))
+    rim_hu, relative = float(solution[2]), 1 + float(solution[2]) / 1000
+    # `squared` has met what the rim reads, squared; a drop is that of the cylinder as it is.
+    drop_hu, drop_error_hu = -float(solution[0]) * relative**2, float(errors[0]) * relative**2
+    worst_hu = float(np.abs(residual_hu).max())
+    return _Fit(drop_hu, drop_error_hu, rim_hu, worst_hu, "parts of rings", float(solution[1]), float(errors[1]))
 
 
 def as_row(number: int, cylinder: WaterCylinder) -> dict:
@@ -188,6 +284,7 @@ def as_row(number: int, cylinder: WaterCylinder) -> dict:
         "middle_less_rim_hu": round(cylinder.middle_less_rim_hu, 4),
         "relative": round(cylinder.relative, 5),
         "residual_hu": round(cylinder.residual_hu, 3),
+        "bone_share": "" if cylinder.bone_share is None else round(cylinder.bone_share, 4),
         "code": "",
         "detail": "",
     }
@@ -199,6 +296,7 @@ def water_cylinders(rows: Iterable[Mapping[str, str]]) -> list[WaterCylinder]:
         WaterCylinder(
             Protocol(row["scanner"], float(row["kvp"]) if row["kvp"] else None, row["kernel"]),
             *(float(row[name]) for name in ("diameter_mm", "middle_less_rim_hu", "relative", "residual_hu")),
+            float(row["bone_share"]) if row.get("bone_share") else None,
         )
         for row in rows
         if not row["code"]
@@ -210,7 +308,7 @@ def unusable(rows: Iterable[Mapping[str, str]]) -> list[str]:
     return [f"entry {row['water']}: {row['code']}" for row in rows if row["code"]]
 
 
-def quadratic_of(cylinders: Sequence[WaterCylinder], protocol: Protocol, failed: Sequence[str] = ()) -> float:
+def hardening_of(cylinders: Sequence[WaterCylinder], protocol: Protocol, failed: Sequence[str] = ()) -> Hardening:
     """Mean of the errors that cylinders tell of a scanner and voltage, whatever the kernel, which hardens no beam.
 
     Args:
@@ -229,9 +327,14 @@ def quadratic_of(cylinders: Sequence[WaterCylinder], protocol: Protocol, failed:
         others = [f"one of {c.protocol}" for c in cylinders]
         reasons = f" ({'; '.join([*failed, *others])})" if failed or others else ""
         raise Withheld("CAL-WATER", f"{where}: expected a usable cylinder of water, got none{reasons}")
+    shares = [c.bone_share for c in told if c.bone_share is not None]
+    cause = "two scanners of one model, or a drift"
     apart_hu = max(c.cupping_hu for c in told) - min(c.cupping_hu for c in told)
     if apart_hu > MOST_DIFFERENCE_HU:
         differ = f"within {MOST_DIFFERENCE_HU:g} HU in the middle of 40 cm, got {apart_hu:.1f} HU"
-        cause = "two scanners of one model, or a drift"
         raise Withheld("CAL-WATER", f"{where}: expected cylinders that agree {differ}; {cause}")
-    return float(np.mean([c.quadratic_per_cm for c in told]))
+    if shares and max(shares) - min(shares) > MOST_SHARE_DIFFERENCE:
+        differ = f"within {MOST_SHARE_DIFFERENCE:g} of the error by bone, got {max(shares) - min(shares):.2f}"
+        raise Withheld("CAL-WATER", f"{where}: expected cylinders that agree {differ}; {cause}")
+    quadratic_per_cm = float(np.mean([c.quadratic_per_cm for c in told]))
+    return Hardening(quadratic_per_cm, float(np.mean(shares)) if shares else None)

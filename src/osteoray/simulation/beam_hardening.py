@@ -96,6 +96,11 @@ def linear_reading_cm(rays: Rays, kvp: int) -> Float[np.ndarray, "..."]:
     return rays.water_cm + response.hydroxyapatite * rays.mineral_g_cm2 + response.titanium * rays.metal_g_cm2
 
 
+def bone_share_left(cupping_hu: float) -> float:
+    """Share of bone's error that a scanner with this cupping leaves, an assumption."""
+    return min(cupping_hu / UNCORRECTED_HU, 1.0)
+
+
 def hardening_error(rays: Rays, pixel_mm: float, kvp: int, cupping_hu: float) -> Float32[np.ndarray, "k n n"]:
     """Error of the reconstruction by bone and by imperfect correction of water, relative to water's attenuation.
 
@@ -106,7 +111,7 @@ def hardening_error(rays: Rays, pixel_mm: float, kvp: int, cupping_hu: float) ->
         cupping_hu: by which the middle of a water cylinder of 40 cm reads too low, and the measure of how much of the
             error by bone the scanner leaves: all of it from `UNCORRECTED_HU` on.
     """
-    left = min(cupping_hu / UNCORRECTED_HU, 1.0)
+    left = bone_share_left(cupping_hu)
     # A quadratic error c w² in the projections of a disc of radius R makes its middle wrong by 8 c R / pi.
     quadratic_per_cm = cupping_hu / 1000 * np.pi / (8 * CUPPED_RADIUS_CM)
     tissue = rays.without_metal()
