@@ -224,9 +224,7 @@ def main() -> None:
 def report_water(scanners: int, voltages: tuple[int, ...]) -> None:
     """What cylinders of water tell, with rods of bone and without, against the truth, and what taking it out costs."""
     design = PhantomDesign.from_table(yaml.safe_load((TABLES / "b_mas200.yaml").read_text()))
-    print(
-        "\n| cylinder | kV | scans | cupping in the middle of 40 cm: error, HU | largest | share of bone: error | largest |"
-    )
+    print("\n| cylinder | kV | scans | cupping in 40 cm: error, HU | largest | share of bone: error | largest |")
     print("|---|---|---|---|---|---|---|")
     for has_rods in (False, True):
         for kvp in voltages:
@@ -239,7 +237,7 @@ def report_water(scanners: int, voltages: tuple[int, ...]) -> None:
                 errors.append((found.cupping_hu - scan.cupping_hu, share))
             mean, spread, largest = np.mean(errors, 0), np.std(errors, 0), np.abs(errors).max(0)
             cells = [f"{mean[n]:+.{2 + n}f} ± {spread[n]:.{2 + n}f} | {largest[n]:.{2 + n}f}" for n in (0, 1)]
-            kept = cells if has_rods else [cells[0], "| "]
+            kept = cells if has_rods else [cells[0], " | "]
             print(f"| {'rods' if has_rods else 'water alone'} | {kvp} | {scanners} | {' | '.join(kept)} |")
     large = Volume(np.zeros((400, 512, 512), np.int16), VoxelGrid.axial((400, 512, 512), (1.0, 0.8, 0.8)))
     small = Volume(large.array[:8], large.grid.crop((0, 0, 0), (8, 512, 512)))

@@ -3,10 +3,10 @@
 Only patients whose bones the network found count; with `labelled: 10` of 40 virtual patients those are the 30 it has
 not seen. The truth of areal density is the noise-free, unblurred, ideally calibrated CT with the true mask and
 landmarks, by the workflow's own definition; beside it stand true masks in the scanned CT, which leave the scanner's
-share of the error, with the beam hardening that a cylinder of water tells taken out and with all of it left in, and that
-share against the cupping of the scan. Last come the seconds that landmarks, regions and density of both hips take. The angle
-that was drawn is that of the shaft's nominal axis; a drawn shaft is bowed, so that the line through its cross-sections,
-which defines the angle, is another.
+share of the error, with the beam hardening that a cylinder of water tells taken out and with all of it left in, and
+that share against the cupping of the scan. Last come the seconds that landmarks, regions and density of both hips take.
+The angle that was drawn is that of the shaft's nominal axis; a drawn shaft is bowed, so that the line through its
+cross-sections, which defines the angle, is another.
 Run: snakemake --configfile benchmarks/cohorts/found_bones.yaml --until measure_qct, then
      python benchmarks/found_bones.py --results cohorts/found_bones
 """

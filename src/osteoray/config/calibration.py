@@ -35,8 +35,9 @@ class CalibrationConfig(Section):
 
     water: tuple[str, ...] = ()
     """Folders, relative to the cohort's raw folder, with a CT of a cylinder of water each: 160 mm or more across, its
-    axis along the table. They tell how far the scanner's correction of beam hardening is off, and that is taken out of
-    every CT of the same scanner and tube voltage. Empty: nothing is taken out."""
+    axis along the table, with or without rods of bone-like material along the same. They tell how far the scanner's
+    correction of beam hardening is off, rods also for bone, and that is taken out of every CT of the same scanner and
+    tube voltage. Empty: nothing is taken out."""
 
     @field_validator("water")
     @classmethod

@@ -117,7 +117,7 @@ REASONS: dict[str, Reason] = {
     "CAL-WATER": Reason(
         "No cylinder of water tells this scanner's error by beam hardening; it is left in the CT.",
         False,
-        "Scan a cylinder of water at the patients' tube voltage, and list its folder in calibration.water.",
+        "Scan a cylinder of water, best with rods of bone, at the patients' voltage and list it in calibration.water.",
     ),
     # Segmentation and landmarks.
     "SEG-MODEL": Reason(
