@@ -84,9 +84,8 @@ def misread_by_bone_cm(
     Raises:
         ValueError: a voltage outside `CT_KVP`.
     """
-    return sum(
-        np.float32(share) * _rays_at(voltage).misread_cm(water_cm, mineral_g_cm2) for voltage, share in _between(kvp)
-    )
+    around = [np.float32(share) * _rays_at(at).misread_cm(water_cm, mineral_g_cm2) for at, share in _between(kvp)]
+    return around[0] if len(around) == 1 else around[0] + around[1]
 
 
 @dataclass(frozen=True, eq=False)

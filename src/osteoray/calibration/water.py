@@ -244,7 +244,8 @@ def _fit_with_rods(
     """A cylinder with rods, in sectors of rings of equal area: water, cupping and bone's error at once."""
     low, high = CT_KVP[0], CT_KVP[-1]
     got = "none" if kvp is None else f"{kvp:g} kV"
-    _expect(kvp is not None and low <= kvp <= high, f"rods: expected a voltage of {low} to {high} kV, got {got}")
+    if kvp is None or not low <= kvp <= high:
+        raise Withheld("CAL-WATER", f"cylinder of water: rods: expected a voltage of {low} to {high} kV, got {got}")
     spacing_mm = volume.grid.spacing_mm[1:]
     away_mm = ndimage.distance_transform_edt(~rods, sampling=spacing_mm)
     kept = (from_axis_mm < radius_mm - WALL_MM) & (away_mm > AROUND_ROD_MM)
@@ -256,15 +257,16 @@ def _fit_with_rods(
     pixels = np.bincount(cell, minlength=RINGS * SECTORS)
     whole = pixels > 0.3 * np.median(pixels[pixels > 0])
     weight = np.sqrt(pixels[whole])
-    clean_hu, solution = mean_hu, np.zeros(3)
+    clean_hu = mean_hu
+    solution: np.ndarray = np.zeros(3)
     for _ in range(PASSES):
         # c of 1 / cm is far beyond what an image shows: the column is that of 1 HU from the rim to the middle.
-        squared, bone = unit_errors_hu(clean_hu, volume, float(kvp))
+        squared, bone = unit_errors_hu(clean_hu, volume, kvp)
         columns = (squared * np.float32(np.pi / (8000 * radius_mm / 10)), bone, np.ones_like(mean_hu), mean_hu)
         means = [np.bincount(cell, image[kept], pixels.size)[whole] / pixels[whole] for image in columns]
         design, reading = np.stack(means[:3], axis=1), means[3]
         solution, *_ = np.linalg.lstsq(design * weight[:, None], reading * weight, rcond=None)
-        clean_hu = mean_hu - np.float32(solution[0]) * columns[0] - np.float32(solution[1]) * bone
+        clean_hu = (mean_hu - solution[0] * columns[0] - solution[1] * bone).astype(np.float32)
     residual_hu = reading - design @ solution
     scatter = float(((residual_hu * weight) ** 2).sum() / (reading.size - 3))
     errors = np.sqrt(scatter * np.diag(np.linalg.inv((design * weight[:, None]).T @ (design * weight[:, None]))))
@@ -295,7 +297,10 @@ def water_cylinders(rows: Iterable[Mapping[str, str]]) -> list[WaterCylinder]:
     return [
         WaterCylinder(
             Protocol(row["scanner"], float(row["kvp"]) if row["kvp"] else None, row["kernel"]),
-            *(float(row[name]) for name in ("diameter_mm", "middle_less_rim_hu", "relative", "residual_hu")),
+            float(row["diameter_mm"]),
+            float(row["middle_less_rim_hu"]),
+            float(row["relative"]),
+            float(row["residual_hu"]),
             float(row["bone_share"]) if row.get("bone_share") else None,
         )
         for row in rows
