@@ -136,7 +136,7 @@ def measure_sides(
             continue
         mask = Volume(bones == FEMUR[side], ct_hu.grid)
         try:
-            femur = locate_femur(mask, side, config.distal_cut_mm)
+            femur = locate_femur(mask, side, config.distal_cut_mm, Volume(bones == HIP[side], ct_hu.grid))
             refuse_leaking_head(Volume(bones, ct_hu.grid), side, femur.head.centre_mm, femur.head.radius_mm)
         except Withheld as error:
             manifest.findings.append(error.finding)

@@ -16,7 +16,7 @@ from osteoray.segmentation.condyles import anteversion_deg
 from osteoray.segmentation.neck import Neck, find_neck
 from osteoray.segmentation.orientation import femur_orientation
 from osteoray.segmentation.shaft import Axis, lower_end_mm, refine_shaft, rough_shaft
-from osteoray.segmentation.sphere import ROUND_MM, Sphere, fit_head
+from osteoray.segmentation.sphere import ROUND_MM, Sphere, fit_head, touching
 from osteoray.segmentation.surface import BoneSurface
 from osteoray.segmentation.trochanter import LesserTrochanter, find_lesser_trochanter
 
@@ -126,53 +126,57 @@ def femur_frame(
     return np.stack([medial, posterior, shaft_axis])
 
 
-def locate_femur(mask: Volume, side: Side, distal_cut_mm: float) -> FemurGeometry:
+def locate_femur(mask: Volume, side: Side, distal_cut_mm: float, hip: Volume | None = None) -> FemurGeometry:
     """Find head, neck, shaft and lesser trochanter of one femur.
 
     Args:
         mask: the voxels of one femur, with or without the part below the lesser trochanter.
         side: side of the patient.
         distal_cut_mm: how much femur below the lesser trochanter must be in the scan.
+        hip: mask of the hip bone of the same side, if known; where it touches the head, the head is not looked for.
 
     Raises:
         Withheld: SEG-LANDMARK if a landmark is undefined or implausible, SEG-CROPPED if the femur ends too early.
     """
     try:
-        return _checked(_locate(mask, side), distal_cut_mm)
+        return _checked(_locate(mask, side, hip), distal_cut_mm)
     except ValueError as error:
         raise Withheld("SEG-LANDMARK", str(error), side=side.value) from error
 
 
-def locate_head(mask: Volume, side: Side) -> Sphere:
+def locate_head(mask: Volume, side: Side, hip: Volume | None = None) -> Sphere:
     """Find the head of one femur alone; the rest of it may lack landmarks.
 
     Args:
         mask: the voxels of one femur.
         side: side of the patient.
+        hip: mask of the hip bone of the same side, if known.
 
     Raises:
         Withheld: SEG-LANDMARK if there is no plausible head.
     """
     try:
         surface = BoneSurface.of(_proximal_part(mask))
-        head = _head(surface, rough_shaft(surface.voxels()), side)
+        head = _head(surface, rough_shaft(surface.voxels()), side, hip)
         _refuse_implausible(*_of_head(head))
     except ValueError as error:
         raise Withheld("SEG-LANDMARK", str(error), side=side.value) from error
     return head
 
 
-def _head(surface: BoneSurface, shaft: Axis, side: Side) -> Sphere:
+def _head(surface: BoneSurface, shaft: Axis, side: Side, hip: Volume | None) -> Sphere:
     start_mm, start_radius_mm = _deepest_medial_point(surface, shaft, side)
     meeting_mm = shaft.at(float(shaft.position_mm(start_mm)) - 30.0)
-    return fit_head(surface.points(), start_mm, start_radius_mm, meeting_mm)
+    points_mm = surface.points()
+    is_touching = None if hip is None else touching(points_mm, hip, start_mm, start_radius_mm)
+    return fit_head(points_mm, start_mm, start_radius_mm, meeting_mm, is_touching)
 
 
-def _locate(mask: Volume, side: Side) -> FemurGeometry:
+def _locate(mask: Volume, side: Side, hip: Volume | None) -> FemurGeometry:
     proximal = _proximal_part(mask)
     surface = BoneSurface.of(proximal)
     shaft = rough_shaft(surface.voxels())
-    head = _head(surface, shaft, side)
+    head = _head(surface, shaft, side, hip)
     head_at_mm = float(shaft.position_mm(head.centre_mm))
     low_mm = lower_end_mm(surface, shaft)
     shaft = refine_shaft(surface, shaft, low_mm, max(head_at_mm - 3.6 * head.radius_mm, low_mm + 25.0))

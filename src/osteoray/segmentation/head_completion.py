@@ -33,7 +33,7 @@ def completed_head(bones: Volume, side: Side) -> tuple[UInt8[np.ndarray, "k j i"
     if not mask.any():
         return bones.array, 0.0
     try:
-        head = locate_head(Volume(mask, bones.grid), side)
+        head = locate_head(Volume(mask, bones.grid), side, Volume(bones.array == HIP[side], bones.grid))
     except Withheld:
         return bones.array, 0.0
     box, ball = ball_on_grid(bones.grid, head.centre_mm, head.radius_mm - INNER_MM)

@@ -10,13 +10,21 @@ from scipy.spatial import cKDTree
 
 from osteoray.geometry.affines import apply_affine
 from osteoray.geometry.grids import VoxelGrid
-from osteoray.imaging.volume import Box
+from osteoray.imaging.volume import Box, Volume
+from osteoray.segmentation.surface import BoneSurface
 
-NECK_CONE_DEG = 60.0
+NECK_CONE_DEG = 67.0
 """Half-angle of the cone around the neck in which the surface of a femur is not that of its head."""
 
 ROUND_MM = 1.5
 """The head is round where its surface lies this close to the sphere."""
+
+TOUCHING_MM = 1.5
+"""Where the surfaces of two bones are nearer than this, a segmentation draws the line between them as it likes."""
+AROUND_MM = 6.0
+"""How far from the first guess a head's surface may lie."""
+LEAST_APART = 0.5
+"""Share of the head's surface that must lie apart from the hip bone; of a head that has grown into it all counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +65,9 @@ def fit_head(
     start_mm: Float[np.ndarray, 3],
     start_radius_mm: float,
     away_from: Float[np.ndarray, 3],
+    is_touching: Bool[np.ndarray, " n"] | None = None,
 ) -> Sphere:
-    """Fit a sphere to the points near a first guess, leaving out the neck.
+    """Fit a sphere to the points near a first guess, leaving out the neck and what touches another bone.
 
     The band of accepted points narrows from 6 to 1 mm (annealed trimming), so that the acetabular rim, osteophytes and
     the fovea, which are one-sided, lose their pull.
@@ -68,19 +77,44 @@ def fit_head(
         start_mm: first guess of the centre, within about 8 mm.
         start_radius_mm: first guess of the radius.
         away_from: a point on the shaft axis; the neck leaves the head towards it.
+        is_touching: points that touch another bone; they count for residual and coverage alone.
 
     Raises:
         ValueError: no sphere fits.
     """
     centre, radius = start_mm, start_radius_mm
+    sure_mm = points_mm if is_touching is None else points_mm[~is_touching]
     for band_mm in (6.0, 4.0, 3.0, 2.0, 1.5, 1.0, 1.0, 1.0):
-        kept = points_mm[_is_on_head(points_mm, centre, radius, away_from, band_mm)]
+        kept = sure_mm[_is_on_head(sure_mm, centre, radius, away_from, band_mm)]
         if len(kept) < 30:
             raise ValueError(f"points_mm: expected 30 or more on the head, got {len(kept)}")
         centre, radius = fit_sphere(kept)
     kept = points_mm[_is_on_head(points_mm, centre, radius, away_from, ROUND_MM)]
     residual_mm = np.sqrt(np.mean((np.linalg.norm(kept - centre, axis=1) - radius) ** 2))
     return Sphere(centre, radius, float(residual_mm), _coverage(kept - centre, away_from - centre))
+
+
+def touching(
+    points_mm: Float[np.ndarray, "n 3"], other: Volume, centre_mm: Float[np.ndarray, 3], radius_mm: float
+) -> Bool[np.ndarray, " n"] | None:
+    """Which points of a head touch another bone; None if so many do that the rest would not tell the head.
+
+    Args:
+        points_mm: surface of the femur.
+        other: mask of the bone.
+        centre_mm: of the head, about.
+        radius_mm: of the head, about.
+    """
+    is_near = np.linalg.norm(points_mm - centre_mm, axis=1) < radius_mm + AROUND_MM
+    box, _ = ball_on_grid(other.grid, centre_mm, radius_mm + 2 * AROUND_MM)
+    if not other.array[box].any():
+        return np.zeros(len(points_mm), bool)
+    first = (box[0].start, box[1].start, box[2].start)
+    part = Volume(other.array[box], other.grid.crop(first, other.array[box].shape))
+    distance_mm, _ = cKDTree(BoneSurface.of(part).points()).query(points_mm[is_near])
+    touches = np.zeros(len(points_mm), bool)
+    touches[is_near] = distance_mm < TOUCHING_MM
+    return None if touches[is_near].mean() > 1 - LEAST_APART else touches
 
 
 def _is_on_head(
