@@ -48,6 +48,27 @@ def test_nothing_changes_without_an_error_or_where_nothing_was_measured() -> Non
     assert (without_hardening(volume, Hardening(9e-5), 120.0).array[:, :20] == -1024).all()
 
 
+def test_slices_may_be_thicker_than_slabs() -> None:
+    volume = cylinder(9e-5, slices=12, spacing_mm=(8.0, 1.6, 1.6))
+    flat = without_hardening(volume, Hardening(9e-5), 120.0).array[6]
+    assert flat[from_axis_mm(volume) < 130].mean() == pytest.approx(0, abs=0.3)
+
+
+def test_what_cortex_encloses_counts_as_bone(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = cylinder(0.0)
+    distance_mm = from_axis_mm(volume, (8.0, -65.0))
+    volume.array[:, distance_mm < 19] = 110
+    volume.array[:, (distance_mm > 16) & (distance_mm < 19)] = 900
+
+    def added_hu() -> float:
+        corrected = without_hardening(volume, Hardening(0.0, 1.0), 120.0).array[10]
+        return float((corrected - volume.array[10])[distance_mm < 19].mean())
+
+    whole = added_hu()
+    monkeypatch.setattr("osteoray.calibration.hardening.LARGEST_HOLE_MM2", 0.0)
+    assert whole > 1.1 * added_hu() > 0
+
+
 def test_half_way_between_slabs_the_error_is_that_of_the_slices_there() -> None:
     """A cylinder that ends: its own slices are corrected, air beyond them hardly."""
     volume = cylinder(9e-5, slices=40, spacing_mm=(3.0, 1.6, 1.6))

@@ -98,13 +98,22 @@ def test_the_table_keeps_what_rods_told(tmp_path: Path) -> None:
     assert water_cylinders(read_table(tmp_path / "water.tsv")) == [kept]
 
 
-def with_rods(hu: float, across: int, share: float = 0.0, **options: float) -> Volume:
-    """A cylinder with two square rods, as a scanner that cups and leaves a share of bone's error shows it."""
-    volume = cylinder(0.0, **{"noise_hu": 4.0} | options)
+def with_rods(
+    hu: float, across: int, share: float = 0.0, wall_hu: float = 0.0, water_hu: float = 0.0, noise_hu: float = 4.0
+) -> Volume:
+    """A cylinder with two square rods and a wall of 5 mm, as a scanner that cups and leaves a share of bone's error
+    shows it; nothing but the rods is bone."""
+    volume = cylinder(0.0, noise_hu=noise_hu, water_hu=water_hu)
+    distance_mm = from_axis_mm(volume)
+    volume.array[1:-1, (distance_mm > 145) & (distance_mm < 150)] += round(wall_hu)
     inner = volume.array[1:-1]
     for aside in (55, 165):
         inner[:, 125 - across : 125 + across, aside - across : aside + across] = round(hu)
-    squared, bone = unit_errors_hu(inner.mean(axis=0, dtype=np.float32), volume, 120.0)
+    mean_hu = inner.mean(axis=0, dtype=np.float32)
+    is_rod = np.zeros(mean_hu.shape, bool)
+    for aside in (55, 165):
+        is_rod[125 - across : 125 + across, aside - across : aside + across] = True
+    squared, bone = unit_errors_hu(mean_hu, is_rod, volume, 120.0)
     # Rounded at random: steps of whole HU in a smooth error would be an error of their own.
     dither = np.random.default_rng(1).uniform(-0.5, 0.5, inner.shape)
     inner += np.rint(9e-5 * squared + share * bone + dither).astype(np.int16)
@@ -118,9 +127,42 @@ def test_a_drawn_share_of_bone_is_found_beside_cupping(share: float) -> None:
     assert found.quadratic_per_cm == pytest.approx(9e-5, abs=6e-6)
 
 
+@pytest.mark.parametrize("surroundings", [{"water_hu": 130.0}, {"wall_hu": 125.0}, {"wall_hu": 800.0}])
+def test_plastic_is_no_bone_however_it_reads(surroundings: dict[str, float]) -> None:
+    found = measure_cylinder(with_rods(1300.0, 9, 0.2, **surroundings), PROTOCOL)
+    assert found.bone_share == pytest.approx(0.2, abs=0.03)
+    assert found.quadratic_per_cm == pytest.approx(9e-5, abs=8e-6)
+
+
+def test_a_dense_wall_is_no_rod() -> None:
+    volume = cylinder(9e-5, noise_hu=4.0)
+    distance_mm = from_axis_mm(volume)
+    volume.array[1:-1, (distance_mm > 145) & (distance_mm < 150)] += 1000
+    found = measure_cylinder(volume, PROTOCOL)
+    assert found.bone_share is None
+    assert found.quadratic_per_cm == pytest.approx(9e-5, abs=6e-6)
+
+
+def test_a_speck_is_no_rod() -> None:
+    volume = cylinder(9e-5, noise_hu=4.0)
+    volume.array[1:-1, 120:122, 90:92] = 600
+    assert measure_cylinder(volume, PROTOCOL).bone_share is None
+
+
+def forest() -> Volume:
+    volume = cylinder(noise_hu=4.0)
+    for row in range(50, 200, 15):
+        for column in range(40, 190, 15):
+            if np.hypot(row - 125, column - 116) < 80:
+                volume.array[1:-1, row : row + 7, column : column + 7] = 1000
+    return volume
+
+
 @pytest.mark.parametrize(
     ("volume", "kvp", "reason"),
     [
+        (forest, 120.0, "water between the rods: expected 72 or more of 144 parts of rings, got [0-9]+"),
+        (lambda: with_rods(2300.0, 9), 120.0, "rods: expected readings up to 1900 HU, got 2[0-9]{3} HU"),
         (lambda: with_rods(1300.0, 9), None, "rods: expected a voltage of 80 to 140 kV, got none"),
         (lambda: with_rods(1300.0, 9), 70.0, "rods: expected a voltage of 80 to 140 kV, got 70 kV"),
         (lambda: with_rods(1300.0, 9, 2.0), 120.0, r"rods: expected -0.3 to 1.3 of the error by bone, got (1\.9|2\.)"),

@@ -278,6 +278,39 @@ def test_a_head_that_misses_its_top_keeps_its_centre(fine_femur):
     assert np.linalg.norm(femur.head.centre_mm - fine_femur.head_centre_mm) < 0.7
 
 
+def socket(known, from_mm: float, cone_deg: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of all voxels from the head's centre, and which of them lie in a socket that begins at a radius."""
+    offset = known.mask.grid.coordinates_mm() - known.head_centre_mm
+    distance_mm = np.linalg.norm(offset, axis=-1)
+    along = offset @ np.array([0.5, 0.0, 0.866]) / np.maximum(distance_mm, 1e-6)
+    in_cone = along > np.cos(np.radians(cone_deg))
+    return distance_mm, in_cone & (distance_mm > from_mm) & (distance_mm < 34.0)
+
+
+@pytest.mark.parametrize("line_mm", [25.8, 21.5])
+def test_where_the_hip_bone_touches_the_head_does_not_matter(fine_femur, line_mm):
+    """The line between both is drawn 2 mm too far out, or too far in, over the socket's half of the head."""
+    distance_mm, hip = socket(fine_femur, line_mm, 60.0)
+    in_socket = socket(fine_femur, 0.0, 60.0)[1] & (distance_mm < line_mm)
+    wrong = Volume((fine_femur.mask.array | in_socket) & ~hip, fine_femur.mask.grid)
+    blind = locate_femur(wrong, Side.LEFT, CUT_MM).head
+    seeing = locate_femur(wrong, Side.LEFT, CUT_MM, Volume(hip, wrong.grid)).head
+    errors_mm = [np.linalg.norm(head.centre_mm - fine_femur.head_centre_mm) for head in (blind, seeing)]
+    assert errors_mm[1] < 0.4 and errors_mm[0] > 2 * errors_mm[1]
+
+
+def test_a_hip_bone_apart_from_the_head_changes_nothing(fine_femur):
+    apart = Volume(socket(fine_femur, 28.0, 70.0)[1], fine_femur.mask.grid)
+    known, alone = (locate_femur(fine_femur.mask, Side.LEFT, CUT_MM, hip) for hip in (apart, None))
+    assert known.facts() == alone.facts()
+
+
+def test_a_head_that_has_grown_into_its_socket_counts_as_a_whole(fine_femur):
+    around = Volume(socket(fine_femur, 24.0, 179.0)[1] & ~fine_femur.mask.array, fine_femur.mask.grid)
+    known, alone = (locate_femur(fine_femur.mask, Side.LEFT, CUT_MM, hip) for hip in (around, None))
+    assert known.facts() == alone.facts()
+
+
 def test_half_a_head_is_withheld(fine_femur):
     half = fine_femur.mask.array & (above_head_mm(fine_femur) < 0.0)
     with pytest.raises(Withheld, match="SEG-LANDMARK"):

@@ -25,6 +25,7 @@ PIXEL_MM, STEP_MM, ANGLES = 3.0, 6.0, 120
 
 DENSEST = 3.0
 """Attenuation over that of water, as of cortex; metal, which neither error describes, counts as much."""
+DENSEST_HU = 1000 * (DENSEST - 1)
 BONE_HU, LARGEST_HOLE_MM2 = 120.0, 2500.0
 """What reads higher is bone, and so is what it encloses, up to the size of a femoral head."""
 FLOOR_HU = -1024
@@ -68,17 +69,18 @@ def without_hardening(volume: Volume, left: Hardening, kvp: float) -> Volume:
 
 
 def unit_errors_hu(
-    mean_hu: Float32[np.ndarray, "j i"], volume: Volume, kvp: float
+    mean_hu: Float32[np.ndarray, "j i"], is_bone: Bool[np.ndarray, "j i"], volume: Volume, kvp: float
 ) -> tuple[Float32[np.ndarray, "j i"], Float32[np.ndarray, "j i"]]:
     """What c of 1 / cm, and all of the error by bone, would add to an image; HU on its own pixels.
 
     Args:
         mean_hu: mean of slices of the volume.
+        is_bone: what of it is.
         volume: says how large pixels are.
         kvp: tube voltage, of `CT_KVP`.
     """
     up, across = (resize_weights(new, old).astype(np.float32) for old, new in _sizes(volume))
-    water_cm, mineral_g_cm2, place = _paths(mean_hu, volume, kvp)
+    water_cm, mineral_g_cm2, place = _paths(mean_hu, is_bone, volume, kvp)
     path_cm = water_cm + np.float32(mineral_over_water(kvp)) * mineral_g_cm2
     squared, bone = (_reconstructed_hu(misread_cm, place) for misread_cm in (
         -(path_cm**2), misread_by_bone_cm(water_cm, mineral_g_cm2, kvp)
@@ -90,9 +92,9 @@ def _error_hu(volume: Volume, slab: np.ndarray, left: Hardening, kvp: float) -> 
     """Error of the mean of some slices, on coarse pixels."""
     mean_hu = volume.array[slab[0] : slab[-1] + 1].mean(axis=0, dtype=np.float32)
     if left.bone_share is None:
-        water_cm, _, place = _paths(mean_hu, volume, None)
+        water_cm, _, place = _paths(mean_hu, None, volume, kvp)
         return _reconstructed_hu(np.float32(-left.quadratic_per_cm) * water_cm**2, place)
-    water_cm, mineral_g_cm2, place = _paths(mean_hu, volume, kvp)
+    water_cm, mineral_g_cm2, place = _paths(mean_hu, _is_bone(mean_hu, volume.grid.spacing_mm[1:]), volume, kvp)
     path_cm = water_cm + np.float32(mineral_over_water(kvp)) * mineral_g_cm2
     by_bone_cm = np.float32(left.bone_share) * misread_by_bone_cm(water_cm, mineral_g_cm2, kvp)
     return _reconstructed_hu(by_bone_cm - np.float32(left.quadratic_per_cm) * path_cm**2, place)
@@ -102,9 +104,9 @@ Place = tuple[slice, slice]
 
 
 def _paths(
-    mean_hu: Float32[np.ndarray, "j i"], volume: Volume, kvp: float | None
+    mean_hu: Float32[np.ndarray, "j i"], is_bone: Bool[np.ndarray, "j i"] | None, volume: Volume, kvp: float
 ) -> tuple[Float32[np.ndarray, "angles n"], Float32[np.ndarray, "angles n"], Place]:
-    """Rays through an image: cm of water, g/cm² of mineral beside it (none without a voltage), and its place in the
+    """Rays through an image: cm of water, g/cm² of mineral beside it (none without bone), and its place in the
     square that was projected."""
     rows, columns = (resize_weights(old, new).astype(np.float32) for old, new in _sizes(volume))
     relative = np.clip(rows @ mean_hu @ columns.T / 1000 + 1, 0, DENSEST).astype(np.float32)
@@ -112,8 +114,8 @@ def _paths(
     above, before = ((size - length) // 2 for length in relative.shape)
     place = (slice(above, above + relative.shape[0]), slice(before, before + relative.shape[1]))
     square = np.zeros((2, size, size), np.float32)
-    if kvp is not None:
-        bone_hu = np.where(_is_bone(mean_hu, volume.grid.spacing_mm[1:]), np.clip(mean_hu, 0, 1000 * (DENSEST - 1)), 0)
+    if is_bone is not None:
+        bone_hu = np.where(is_bone, np.clip(mean_hu, 0, DENSEST_HU), 0)
         # As QCT reads it: hydroxyapatite that displaces water.
         mineral_g_cm3 = expected(kvp).slope_mg_cm3_per_hu / 1000 * bone_hu.astype(np.float32)
         square[1][place] = rows @ mineral_g_cm3 @ columns.T
@@ -139,7 +141,9 @@ def _reconstructed_hu(misread_cm: Float32[np.ndarray, "angles n"], place: Place)
 def _slabs(volume: Volume) -> list[np.ndarray]:
     """Indices of the slices of each slab of about `STEP_MM`."""
     count = volume.grid.shape[0]
-    return np.array_split(np.arange(count), max(round(count * float(volume.grid.spacing_mm[0]) / STEP_MM), 1))
+    return np.array_split(
+        np.arange(count), min(max(round(count * float(volume.grid.spacing_mm[0]) / STEP_MM), 1), count)
+    )
 
 
 def _sizes(volume: Volume) -> list[tuple[int, int]]:

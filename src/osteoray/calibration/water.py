@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
 from scipy import ndimage
 
-from osteoray.calibration.hardening import Hardening, unit_errors_hu
+from osteoray.calibration.hardening import BONE_HU, Hardening, unit_errors_hu
 from osteoray.calibration.physics import CT_KVP
 from osteoray.calibration.protocol import Protocol
 from osteoray.errors.unreadable import Withheld
@@ -49,12 +49,16 @@ MOST_ERROR_HU, MOST_DIFFERENCE_HU = 1.0, 1.0
 """Largest standard error of one cylinder, and largest difference of two of one scanner and voltage, there."""
 ROD_HU, SMALLEST_ROD_MM2 = 250.0, 80.0
 """What reads higher in the mean of all slices is a rod of bone, if it is as large."""
-MOST_RODS = 0.25
-"""Share of the cylinder that may be rods; one that is all bone is none of water."""
+LONGEST_ROD_MM = 60.0
+"""What is longer across is no rod: a dense wall, or a cylinder that is none of water."""
+ROD_EDGE_MM = 6.0
+"""How far beyond what reads so high a rod's blurred edge is mineral."""
+DENSEST_ROD_HU = 1900.0
+"""A rod that reads higher is more than the model of bone holds."""
 AROUND_ROD_MM = 12.0
 """Left out around a rod: its blurred edge, and errors that change faster than the pixels of the model."""
-SECTORS = 12
-"""Of each ring, where rods lie in the water."""
+SECTORS, FEWEST_PARTS = 12, 72
+"""Of each ring, where rods lie in the water, and how many of all sectors must be free of them."""
 PASSES = 3
 """The error changes what the rods read, and by that itself."""
 PLAUSIBLE_SHARE = -0.3, 1.3
@@ -137,7 +141,7 @@ def measure_cylinder(volume: Volume, protocol: Protocol) -> WaterCylinder:
     low, high = PLAUSIBLE_HU
     _expect(low <= fit.rim_hu <= high, f"reading: expected water, {low:g} to {high:g} HU, got {fit.rim_hu:.0f} HU")
     if fit.bone_share is not None:
-        told = f"expected {MOST_SHARE_ERROR:g} or less of the error by bone, got {fit.share_error:.2f}"
+        told = f"expected {MOST_SHARE_ERROR:g} or less of the error by bone, got {fit.share_error:.3f}"
         _expect(fit.share_error <= MOST_SHARE_ERROR, f"standard error: {told}; use larger or denser rods")
         low, high = PLAUSIBLE_SHARE
         told = f"expected {low:g} to {high:g} of the error by bone, got {fit.bone_share:.2f}"
@@ -201,11 +205,12 @@ def _from_axis(disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray) -> tuple[F
 def _rods(
     mean_hu: Float32[np.ndarray, "j i"], disc: Bool[np.ndarray, "j i"], spacing_mm: np.ndarray
 ) -> Bool[np.ndarray, "j i"]:
-    """Rods of bone in the water, without what is too small to be one."""
+    """Rods of bone in the water, without what is too small or too long to be one."""
     labels, count = ndimage.label(disc & (mean_hu > ROD_HU))
     areas_mm2 = np.bincount(labels.ravel(), minlength=count + 1) * float(np.prod(spacing_mm))
-    rods = (labels > 0) & (areas_mm2 >= SMALLEST_ROD_MM2)[labels]
-    return rods & (rods.sum() < MOST_RODS * disc.sum())
+    boxes = [np.array([axis.stop - axis.start for axis in box]) for box in ndimage.find_objects(labels)]
+    is_compact = np.array([False, *(bool((size * spacing_mm < LONGEST_ROD_MM).all()) for size in boxes)])
+    return (is_compact & (areas_mm2 >= SMALLEST_ROD_MM2))[labels]
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,9 @@ def _fit_with_rods(
     got = "none" if kvp is None else f"{kvp:g} kV"
     if kvp is None or not low <= kvp <= high:
         raise Withheld("CAL-WATER", f"cylinder of water: rods: expected a voltage of {low} to {high} kV, got {got}")
+    densest_hu = float(np.percentile(mean_hu[rods], 95))
+    told = f"expected readings up to {DENSEST_ROD_HU:g} HU, got {densest_hu:.0f} HU; use rods of less dense bone"
+    _expect(densest_hu <= DENSEST_ROD_HU, f"rods: {told}")
     spacing_mm = volume.grid.spacing_mm[1:]
     away_mm = ndimage.distance_transform_edt(~rods, sampling=spacing_mm)
     kept = (from_axis_mm < radius_mm - WALL_MM) & (away_mm > AROUND_ROD_MM)
@@ -255,13 +263,17 @@ def _fit_with_rods(
     ring = np.minimum(((from_axis_mm / (radius_mm - WALL_MM)) ** 2 * RINGS).astype(int), RINGS - 1)
     cell = (ring * SECTORS + np.minimum((turn * SECTORS).astype(int), SECTORS - 1))[kept]
     pixels = np.bincount(cell, minlength=RINGS * SECTORS)
-    whole = pixels > 0.3 * np.median(pixels[pixels > 0])
+    whole = pixels > 0.5 * np.median(pixels[pixels > 0]) if pixels.any() else pixels > 0
+    parts = int(np.count_nonzero(whole))
+    told = f"expected {FEWEST_PARTS} or more of {pixels.size} parts of rings, got {parts}"
+    _expect(parts >= FEWEST_PARTS, f"water between the rods: {told}")
+    is_bone = (away_mm < ROD_EDGE_MM) & (mean_hu > BONE_HU)
     weight = np.sqrt(pixels[whole])
     clean_hu = mean_hu
     solution: np.ndarray = np.zeros(3)
     for _ in range(PASSES):
         # c of 1 / cm is far beyond what an image shows: the column is that of 1 HU from the rim to the middle.
-        squared, bone = unit_errors_hu(clean_hu, volume, kvp)
+        squared, bone = unit_errors_hu(clean_hu, is_bone, volume, kvp)
         columns = (squared * np.float32(np.pi / (8000 * radius_mm / 10)), bone, np.ones_like(mean_hu), mean_hu)
         means = [np.bincount(cell, image[kept], pixels.size)[whole] / pixels[whole] for image in columns]
         design, reading = np.stack(means[:3], axis=1), means[3]
