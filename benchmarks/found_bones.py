@@ -62,7 +62,7 @@ class Findings:
 
     agreements: dict[str, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
     doubts: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
-    landmarks: list[tuple[float, float, float, float]] = field(default_factory=list)
+    landmarks: list[tuple[float, float, float, float, float]] = field(default_factory=list)
     densities: list[tuple[float, float, float, float, float]] = field(default_factory=list)
     patients: int = 0
     codes: Counter[str] = field(default_factory=Counter)
@@ -95,7 +95,8 @@ def add_femurs(findings: Findings, segmentation: Manifest, truth: Manifest) -> N
             femur["neck_shaft_angle_deg"] - facts["neck_shaft_angle_deg"],
         )
         volume = np.count_nonzero(found == label) / np.count_nonzero(true == label) - 1
-        findings.landmarks.append((float(head_mm), *angles_deg, 100 * volume))
+        true_head_mm = np.linalg.norm(np.subtract(on_true_mask.head.centre_mm, facts["head_centre_mm"]))
+        findings.landmarks.append((float(head_mm), float(true_head_mm), *angles_deg, 100 * volume))
 
 
 def add_densities(
@@ -153,8 +154,13 @@ def print_doubt(findings: Findings) -> None:
 
 def print_landmarks(findings: Findings) -> None:
     print("\n| found masks, absolute error | median | 95 % | mean of the signed |\n|---|---|---|---|")
-    names = ("head centre, mm", "neck-shaft angle, °, against the true mask's", "against the angle that was drawn, °")
-    names += ("volume of the proximal femur, %",)
+    names = (
+        "head centre, mm",
+        "head centre of true masks, mm",
+        "neck-shaft angle, °, against the true mask's",
+        "against the angle that was drawn, °",
+        "volume of the proximal femur, %",
+    )
     for name, errors in zip(names, np.array(findings.landmarks).T, strict=True):
         size = np.abs(errors)
         print(f"| {name} | {np.median(size):.2f} | {np.percentile(size, 95):.2f} | {errors.mean():+.2f} |")

@@ -80,49 +80,45 @@ def unit_errors_hu(
         kvp: tube voltage, of `CT_KVP`.
     """
     up, across = (resize_weights(new, old).astype(np.float32) for old, new in _sizes(volume))
-    water_cm, mineral_g_cm2, place = _paths(mean_hu, is_bone, volume, kvp)
-    path_cm = water_cm + np.float32(mineral_over_water(kvp)) * mineral_g_cm2
-    squared, bone = (_reconstructed_hu(misread_cm, place) for misread_cm in (
-        -(path_cm**2), misread_by_bone_cm(water_cm, mineral_g_cm2, kvp)
-    ))  # fmt: skip
+    by_water_cm2, by_bone_cm, place = _misread(mean_hu, is_bone, volume, kvp)
+    squared, bone = (_reconstructed_hu(misread, place) for misread in (by_water_cm2, by_bone_cm))
     return up @ squared @ across.T, up @ bone @ across.T
 
 
 def _error_hu(volume: Volume, slab: np.ndarray, left: Hardening, kvp: float) -> Float32[np.ndarray, "j i"]:
     """Error of the mean of some slices, on coarse pixels."""
     mean_hu = volume.array[slab[0] : slab[-1] + 1].mean(axis=0, dtype=np.float32)
-    if left.bone_share is None:
-        water_cm, _, place = _paths(mean_hu, None, volume, kvp)
-        return _reconstructed_hu(np.float32(-left.quadratic_per_cm) * water_cm**2, place)
-    water_cm, mineral_g_cm2, place = _paths(mean_hu, _is_bone(mean_hu, volume.grid.spacing_mm[1:]), volume, kvp)
-    path_cm = water_cm + np.float32(mineral_over_water(kvp)) * mineral_g_cm2
-    by_bone_cm = np.float32(left.bone_share) * misread_by_bone_cm(water_cm, mineral_g_cm2, kvp)
-    return _reconstructed_hu(by_bone_cm - np.float32(left.quadratic_per_cm) * path_cm**2, place)
+    is_bone = None if left.bone_share is None else _is_bone(mean_hu, volume.grid.spacing_mm[1:])
+    by_water_cm2, by_bone_cm, place = _misread(mean_hu, is_bone, volume, kvp)
+    share = np.float32(left.bone_share or 0)
+    return _reconstructed_hu(np.float32(left.quadratic_per_cm) * by_water_cm2 + share * by_bone_cm, place)
 
 
 Place = tuple[slice, slice]
 
 
-def _paths(
+def _misread(
     mean_hu: Float32[np.ndarray, "j i"], is_bone: Bool[np.ndarray, "j i"] | None, volume: Volume, kvp: float
 ) -> tuple[Float32[np.ndarray, "angles n"], Float32[np.ndarray, "angles n"], Place]:
-    """Rays through an image: cm of water, g/cm² of mineral beside it (none without bone), and its place in the
-    square that was projected."""
+    """By how much rays through an image are read too long: where c is 1 / cm, and where all of bone's error is left
+    (nothing without bone); and the image's place in the square that was projected."""
     rows, columns = (resize_weights(old, new).astype(np.float32) for old, new in _sizes(volume))
     relative = np.clip(rows @ mean_hu @ columns.T / 1000 + 1, 0, DENSEST).astype(np.float32)
     size = max(relative.shape)
     above, before = ((size - length) // 2 for length in relative.shape)
     place = (slice(above, above + relative.shape[0]), slice(before, before + relative.shape[1]))
-    square = np.zeros((2, size, size), np.float32)
-    if is_bone is not None:
-        bone_hu = np.where(is_bone, np.clip(mean_hu, 0, DENSEST_HU), 0)
-        # As QCT reads it: hydroxyapatite that displaces water.
-        mineral_g_cm3 = expected(kvp).slope_mg_cm3_per_hu / 1000 * bone_hu.astype(np.float32)
-        square[1][place] = rows @ mineral_g_cm3 @ columns.T
-        relative = np.maximum(relative - mineral_over_water(kvp) * square[1][place], 0)
-    square[0][place] = relative
-    water_cm, mineral_g_cm2 = project(square, ANGLES) * np.float32(PIXEL_MM / 10)
-    return water_cm, mineral_g_cm2, place
+    squares = np.zeros((1 if is_bone is None else 2, size, size), np.float32)
+    squares[0][place] = relative
+    if is_bone is None:
+        path_cm = project(squares, ANGLES)[0] * np.float32(PIXEL_MM / 10)
+        return -(path_cm**2), np.zeros_like(path_cm), place
+    bone_hu = np.where(is_bone, np.clip(mean_hu, 0, DENSEST_HU), 0)
+    # As QCT reads it: hydroxyapatite that displaces water.
+    mineral_g_cm3 = expected(kvp).slope_mg_cm3_per_hu / 1000 * bone_hu.astype(np.float32)
+    squares[1][place] = rows @ mineral_g_cm3 @ columns.T
+    path_cm, mineral_g_cm2 = project(squares, ANGLES) * np.float32(PIXEL_MM / 10)
+    water_cm = path_cm - np.float32(mineral_over_water(kvp)) * mineral_g_cm2
+    return -(path_cm**2), misread_by_bone_cm(water_cm, mineral_g_cm2, kvp), place
 
 
 def _is_bone(mean_hu: Float32[np.ndarray, "j i"], spacing_mm: np.ndarray) -> Bool[np.ndarray, "j i"]:

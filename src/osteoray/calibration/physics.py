@@ -118,12 +118,7 @@ class _Rays:
 @cache
 def _rays_at(kvp: int) -> _Rays:
     spectrum = _tube(kvp)
-    energy = spectrum.photons_per_cm2_mas * spectrum.energies_kev
-    starts = np.arange(0, energy.size, BIN_KEV)
-    weights = np.add.reduceat(energy, starts)
-    kept = weights > 1e-6 * weights.sum()
-    energies_kev = np.add.reduceat(energy * spectrum.energies_kev, starts)[kept] / weights[kept]
-    shares = weights[kept] / weights[kept].sum()
+    shares, energies_kev = spectrum.in_bins(BIN_KEV)
     water, mineral = (mass_attenuation_cm2_g(name, energies_kev) for name in ("water", "hydroxyapatite"))
     hardened = spectrum.behind("water", PATIENT_WATER_G_CM2)
     by_one_beam = [

@@ -38,6 +38,15 @@ class Spectrum:
         transmission = np.exp(-mass_attenuation_cm2_g(material, self.energies_kev) * areal_g_cm2)
         return Spectrum(self.energies_kev, self.photons_per_cm2_mas * transmission)
 
+    def in_bins(self, width_kev: int) -> tuple[Float[np.ndarray, "bins"], Float[np.ndarray, "bins"]]:
+        """Share of the detected energy (photons x keV), and mean photon energy in keV, in wider bins with any."""
+        energy = self.photons_per_cm2_mas * self.energies_kev
+        starts = np.arange(0, energy.size, width_kev)
+        weights = np.add.reduceat(energy, starts)
+        kept = weights > 1e-6 * weights.sum()
+        energies_kev = np.add.reduceat(energy * self.energies_kev, starts)[kept] / weights[kept]
+        return weights[kept] / weights[kept].sum(), energies_kev
+
     def effective(self, values: Float[np.ndarray, "n"]) -> float:
         """Mean of an energy-dependent value, weighted by detected energy (photons x keV)."""
         return float(np.average(values, weights=self.photons_per_cm2_mas * self.energies_kev))

@@ -172,14 +172,11 @@ def coarse_grid(grid: VoxelGrid, body: VoxelGrid, pixel_mm: float, step_mm: floa
 @cache
 def _bins(kvp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Share of the detected energy, and mass attenuation of water, mineral and metal, in bins of some keV."""
-    spectrum = ct_spectrum(kvp)
-    energy = spectrum.photons_per_cm2_mas * spectrum.energies_kev
-    starts = np.arange(0, energy.size, BIN_KEV)
-    weights = np.add.reduceat(energy, starts)
-    kept = weights > 1e-6 * weights.sum()
-    energies_kev = np.add.reduceat(energy * spectrum.energies_kev, starts)[kept] / weights[kept]
-    materials = (mass_attenuation_cm2_g(name, energies_kev) for name in ("water", "hydroxyapatite", "titanium"))
-    return weights[kept] / weights[kept].sum(), *materials
+    weights, energies_kev = ct_spectrum(kvp).in_bins(BIN_KEV)
+    water, mineral, metal = (
+        mass_attenuation_cm2_g(name, energies_kev) for name in ("water", "hydroxyapatite", "titanium")
+    )
+    return weights, water, mineral, metal
 
 
 @cache
